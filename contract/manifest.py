@@ -1,0 +1,304 @@
+"""The bundle's description: frozen, versioned, hashed.
+
+A bundle is a folder `NAME/VERSION/` with `manifest.json`, `manifest.sha256` (the hash of the manifest itself) and the
+files that the manifest lists with their hashes. Nothing in it is executable code. Loading verifies everything and
+refuses what it does not know, with one error that lists every fault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path, PurePosixPath
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from contract.signature import Frozen, GenerateSignature, GraphKind, PredictSignature, Tensor
+from contract.tasks import TaskName, check_task
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+MANIFEST_HASH = "manifest.sha256"
+
+Precision = Literal["fp32", "int8", "fp16"]
+
+
+class BundleError(ValueError):
+    """A folder that is not a sound bundle; the message names the folder and lists every fault."""
+
+    def __init__(self, folder: Path, faults: list[str]) -> None:
+        self.folder = folder
+        self.faults = faults
+        lines = "".join(f"\n  - {fault}" for fault in faults)
+        super().__init__(f"{folder} is not a sound bundle:{lines}")
+
+
+class File(Frozen):
+    """Size and hash of one file of the bundle."""
+
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Graph(Frozen):
+    """One ONNX graph: its file and its tensors in order."""
+
+    kind: GraphKind
+    file: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+class Variant(Frozen):
+    """The graphs of one precision.
+
+    `status` is *verified* when the graphs were run and compared where they are meant to run, else *unproven*.
+    `tolerance` bounds, and `max_error` records, the largest absolute difference of log-probabilities or outputs from
+    PyTorch over the golden inputs. `metrics` are task scores of this precision.
+    """
+
+    precision: Precision
+    provider: Literal["cpu", "cuda", "any"]
+    status: Literal["verified", "unproven"]
+    graphs: tuple[Graph, ...]
+    golden: str
+    tolerance: float = Field(gt=0)
+    max_error: float | None = Field(default=None, ge=0)
+    metrics: dict[str, float] = {}
+
+    def graph(self, kind: GraphKind) -> Graph:
+        """The graph of a kind."""
+        for graph in self.graphs:
+            if graph.kind == kind:
+                return graph
+        raise KeyError(f"no graph {kind!r} in precision {self.precision}")
+
+
+class SpecialIds(Frozen):
+    """Ids of the target vocabulary that steer decoding. Without `eos`, generation stops at the asked length."""
+
+    pad: int = Field(ge=0)
+    unk: int = Field(ge=0)
+    bos: int = Field(ge=0)
+    eos: int | None = Field(default=None, ge=0)
+
+
+class Limits(Frozen):
+    """The longest input and output, in tokens, that the bundle accepts."""
+
+    source: int = Field(gt=0)
+    target: int = Field(gt=0)
+
+
+class DecodingDefaults(Frozen):
+    """How a request is decoded that does not say otherwise."""
+
+    beam_size: int = Field(default=4, ge=1)
+    length_penalty: float = Field(default=1.0, ge=0)
+    max_length_ratio: float = Field(default=3.0, gt=0)
+    max_length_offset: int = Field(default=10, ge=0)
+
+
+class TextPreprocessing(Frozen):
+    """The tokenizer files; equal names mean one joint vocabulary."""
+
+    kind: Literal["text"] = "text"
+    source_tokenizer: str
+    target_tokenizer: str
+    source_language: str | None = None
+    target_language: str | None = None
+
+
+class Score(Frozen):
+    """A quality figure: which metric, on which split of which data, measured how."""
+
+    metric: str
+    value: float
+    data: str
+    split: str
+    precision: Precision
+    note: str = ""
+
+
+class Licence(Frozen):
+    """Where the training data came from and under which terms."""
+
+    data: str
+    source: str
+    terms: str
+
+
+class Manifest(Frozen):
+    """Everything a service needs to know about a model."""
+
+    schema_version: Literal[1]
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
+    version: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,62}$")
+    task: TaskName
+    architecture: str
+    parameters: int = Field(gt=0)
+    created: str
+    opset: int = Field(gt=0)
+    signature: GenerateSignature | PredictSignature = Field(discriminator="shape")
+    variants: tuple[Variant, ...] = Field(min_length=1)
+    vocabulary_size: int = Field(gt=0)
+    special: SpecialIds
+    limits: Limits
+    decoding: DecodingDefaults = DecodingDefaults()
+    preprocessing: TextPreprocessing
+    scores: tuple[Score, ...] = ()
+    training: dict[str, object] = {}
+    licence: Licence
+    files: dict[str, File]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        faults = check_task(self.task, self.signature)
+        precisions = [variant.precision for variant in self.variants]
+        if len(set(precisions)) != len(precisions):
+            faults.append(f"a precision is listed twice: {precisions}")
+        faults += [fault for variant in self.variants for fault in self._graph_faults(variant)]
+        faults += [f"{name!r} is used but not listed in files" for name in self._used_files() if name not in self.files]
+        faults += [f"file name {name!r} leaves the bundle" for name in self.files if not _inside(name)]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def variant(self, precision: Precision) -> Variant:
+        """The graphs of a precision.
+
+        Raises:
+            KeyError: the bundle does not hold it; the message says what it holds.
+        """
+        for variant in self.variants:
+            if variant.precision == precision:
+                return variant
+        held = ", ".join(v.precision for v in self.variants)
+        raise KeyError(f"bundle {self.name} {self.version} holds {held}, not {precision}")
+
+    def _graph_faults(self, variant: Variant) -> list[str]:
+        where = f"precision {variant.precision}"
+        kinds = tuple(graph.kind for graph in variant.graphs)
+        if set(kinds) != set(self.signature.graph_kinds()) or len(set(kinds)) != len(kinds):
+            return [f"{where}: holds the graphs {kinds}, the signature needs {self.signature.graph_kinds()}"]
+        faults = []
+        for graph in variant.graphs:
+            for side, declared, held in zip(
+                ("inputs", "outputs"), self.signature.graph(graph.kind), (graph.inputs, graph.outputs), strict=True
+            ):
+                if [(t.name, t.axes) for t in declared] != [(t.name, t.axes) for t in held]:
+                    faults.append(f"{where}, graph {graph.kind}: {side} differ from the signature")
+        return faults
+
+    def _used_files(self) -> list[str]:
+        used = [self.preprocessing.source_tokenizer, self.preprocessing.target_tokenizer]
+        for variant in self.variants:
+            used += [variant.golden, *(graph.file for graph in variant.graphs)]
+        return sorted(set(used))
+
+
+def _inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\\" not in name
+
+
+def hash_file(path: Path) -> File:
+    """Size and SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return File(bytes=path.stat().st_size, sha256=digest.hexdigest())
+
+
+def save_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write `manifest.json` and its hash into a bundle folder whose other files are in place."""
+    content = manifest.model_dump_json(indent=1, exclude_defaults=False).encode() + b"\n"
+    (folder / MANIFEST).write_bytes(content)
+    (folder / MANIFEST_HASH).write_text(hashlib.sha256(content).hexdigest() + "\n", encoding="ascii")
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest and check every file of the bundle against it.
+
+    Raises:
+        BundleError: missing, altered or unlisted files, unknown or missing fields, a newer schema version, or tensors
+            that do not fit the task; all faults that can be told are listed in one message.
+    """
+    if not folder.is_dir():
+        raise BundleError(folder, ["no such folder"])
+    faults = _manifest_hash_faults(folder)
+    try:
+        content = json.loads((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise BundleError(folder, faults) from None
+    except ValueError as error:
+        raise BundleError(folder, [*faults, f"{MANIFEST} is not JSON: {error}"]) from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        newer = f"schema version {version} is newer than {SCHEMA_VERSION}, the newest this release reads: update seqserve"
+        raise BundleError(folder, [*faults, newer])
+    try:
+        manifest = Manifest.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        raise BundleError(folder, [*faults, *map(_describe, error.errors())]) from error
+    if faults := [*faults, *_file_faults(folder, manifest)]:
+        raise BundleError(folder, faults)
+    return manifest
+
+
+def _describe(error: object) -> str:
+    assert isinstance(error, dict)
+    where = ".".join(str(part) for part in error["loc"]) or "manifest"
+    return f"{where}: {error['msg']}"
+
+
+def _manifest_hash_faults(folder: Path) -> list[str]:
+    missing = [f"{name} is missing" for name in (MANIFEST, MANIFEST_HASH) if not (folder / name).is_file()]
+    if missing:
+        return missing
+    stated = (folder / MANIFEST_HASH).read_bytes()
+    actual = hash_file(folder / MANIFEST).sha256.encode() + b"\n"
+    return [] if stated == actual else [f"{MANIFEST} does not match {MANIFEST_HASH}: one of them was altered"]
+
+
+def _file_faults(folder: Path, manifest: Manifest) -> list[str]:
+    faults = []
+    for name, listed in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            faults.append(f"{name} is missing")
+        elif (found := hash_file(path)) != listed:
+            faults.append(f"{name} was altered: {found.bytes} bytes, sha256 {found.sha256}, listed {listed.sha256}")
+    known = {*manifest.files, MANIFEST, MANIFEST_HASH}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return faults + [f"{name} is not listed in the manifest" for name in sorted(present - known)]
+
+
+def latest_version(folder: Path) -> Path:
+    """The bundle folder to use of `NAME/`: the newest version by number, or `folder` itself if it is a bundle."""
+    if (folder / MANIFEST).is_file():
+        return folder
+    versions = [path for path in folder.iterdir() if (path / MANIFEST).is_file()] if folder.is_dir() else []
+    if not versions:
+        raise BundleError(folder, [f"neither {MANIFEST} nor a version folder with one"])
+    return max(versions, key=lambda path: _version_key(path.name))
+
+
+def _version_key(name: str) -> list[tuple[int, int, str]]:
+    parts = name.replace("-", ".").replace("+", ".").split(".")
+    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+
+
+def install(staging: Path, target: Path) -> None:
+    """Put a finished bundle folder in place by one rename, so that no reader ever sees half of it.
+
+    Raises:
+        BundleError: the version exists already; versions are never overwritten.
+    """
+    if target.exists():
+        raise BundleError(target, ["this version exists already; export under a new version"])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(staging, target)
