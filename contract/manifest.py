@@ -66,7 +66,7 @@ class Variant(Frozen):
     golden: str
     tolerance: float = Field(gt=0)
     max_error: float | None = Field(default=None, ge=0)
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = Field(default_factory=dict)
 
     def graph(self, kind: GraphKind) -> Graph:
         """The graph of a kind."""
@@ -149,7 +149,7 @@ class Manifest(Frozen):
     decoding: DecodingDefaults = DecodingDefaults()
     preprocessing: TextPreprocessing
     scores: tuple[Score, ...] = ()
-    training: dict[str, object] = {}
+    training: dict[str, object] = Field(default_factory=dict)
     licence: Licence
     files: dict[str, File]
 

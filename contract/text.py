@@ -104,7 +104,7 @@ class TextCodec:
 
     def tokens(self, ids: list[int]) -> list[str]:
         """The token behind each id."""
-        return [self._tokenizer.id_to_token(i) for i in ids]
+        return [str(self._tokenizer.id_to_token(i)) for i in ids]
 
     def source(self, text: str) -> Encoding:
         """Ids of a text as an encoder reads it: closed by EOS, which stands at the end of the text."""

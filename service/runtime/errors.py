@@ -1,0 +1,62 @@
+"""What the runtime refuses, one class per reason. Each message says what to change."""
+
+from __future__ import annotations
+
+
+class RuntimeRefusal(Exception):
+    """A request that is not served. `reason` is a closed set of labels for metrics and problem types."""
+
+    reason = "refused"
+
+
+class InputTooLongError(RuntimeRefusal):
+    """The input has more tokens than the bundle's limit."""
+
+    reason = "input-too-long"
+
+    def __init__(self, length: int, limit: int, axis: str) -> None:
+        self.length, self.limit, self.axis = length, limit, axis
+        super().__init__(f"{length} tokens along {axis!r}, the limit is {limit}: shorten the input or ask to truncate it")
+
+
+class BeamTooWideError(RuntimeRefusal):
+    """The beam needs more slots than the runtime has."""
+
+    reason = "beam-too-wide"
+
+    def __init__(self, beam_size: int, slots: int) -> None:
+        self.beam_size, self.slots = beam_size, slots
+        super().__init__(f"a beam of {beam_size} is wider than the {slots} slots of this model: ask for {slots} at most")
+
+
+class QueueFullError(RuntimeRefusal):
+    """The bounded queue is full."""
+
+    reason = "queue-full"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} requests are waiting already: retry later")
+
+
+class DeadlineExceededError(RuntimeRefusal):
+    """The deadline passed before the result was there."""
+
+    reason = "deadline-exceeded"
+
+    def __init__(self) -> None:
+        super().__init__("the deadline passed before the result was complete: allow more time or ask for less")
+
+
+class ShuttingDownError(RuntimeRefusal):
+    """The engine takes no new requests."""
+
+    reason = "shutting-down"
+
+    def __init__(self) -> None:
+        super().__init__("the service is shutting down: send the request to another replica")
+
+
+class EngineFailedError(RuntimeRefusal):
+    """A step of the model failed; its text is the runtime's own."""
+
+    reason = "engine-failed"

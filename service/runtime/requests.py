@@ -1,0 +1,102 @@
+"""What goes into a decoding engine and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Draws from the `top_k` best tokens at a temperature, cut to the smallest set with mass `top_p`; seeded."""
+
+    temperature: float = 1.0
+    top_k: int = 256
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Search:
+    """How one request is decoded.
+
+    `beam_size` 1 is greedy (or sampling when `sampling` is set). `length_penalty` is the exponent of the length that
+    divides the sum of log-probabilities. `alternatives` is how many hypotheses are returned, best first.
+    """
+
+    beam_size: int = 1
+    length_penalty: float = 1.0
+    max_length: int = 64
+    alternatives: int = 1
+    sampling: Sampling | None = None
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """One input row of a generate model.
+
+    `inputs` holds each encode input of this row without the rows axis. `deadline` is a `time.monotonic()` instant.
+    `on_tokens` is called on the engine's thread with the ids that are newly certain: every hypothesis that can still
+    win starts with all ids given so far.
+    """
+
+    inputs: dict[str, Array]
+    search: Search = field(default_factory=Search)
+    deadline: float | None = None
+    on_tokens: Callable[[list[int]], None] | None = None
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One decoded sequence without BOS and EOS. `score` is the sum of log-probabilities over length^penalty."""
+
+    token_ids: list[int]
+    score: float
+    log_probability: float
+    finished: bool
+    """False where the length limit cut it off."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The result of one request: hypotheses, best first, and where its time went, in seconds."""
+
+    hypotheses: list[Hypothesis]
+    queue_seconds: float
+    first_token_seconds: float
+    total_seconds: float
+    steps: int
+
+
+class Ticket(Protocol):
+    """A submitted request: its future result, which `cancel()` drops, freeing its slots at the next step."""
+
+    @property
+    def future(self) -> Future[Generation]: ...
+
+    def cancel(self) -> None: ...
+
+
+class Observer(Protocol):
+    """Where the engine reports what it does; the service turns it into metrics. Called on the engine's thread."""
+
+    def queued(self, depth: int) -> None: ...
+
+    def admitted(self, queue_seconds: float) -> None: ...
+
+    def encoded(self, rows: int, cost: int, padding: float, seconds: float) -> None: ...
+
+    def stepped(self, rows: int, seconds: float) -> None: ...
+
+    def first_token(self, seconds: float) -> None: ...
+
+    def finished(self, generation: Generation) -> None: ...
+
+    def dropped(self, reason: str) -> None: ...
