@@ -1,0 +1,62 @@
+"""A bundle, opened and checked: its manifest, the precision that will run here, and its tokenizers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.manifest import BundleError, Manifest, Precision, Variant, latest_version, load_manifest
+from contract.signature import GraphKind
+from contract.text import TextCodec
+from service.runtime.session import OrtSession, Provider, ProviderChoice, create_session, resolve_provider
+
+_PREFERENCE: dict[Provider, tuple[Precision, ...]] = {"cuda": ("fp16", "fp32"), "cpu": ("int8", "fp32")}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle and how it runs on this machine."""
+
+    folder: Path
+    manifest: Manifest
+    variant: Variant
+    provider: Provider
+    source: TextCodec
+    target: TextCodec
+
+    def path(self, kind: GraphKind) -> Path:
+        """File of the graph of a kind in the chosen precision."""
+        return self.folder / self.variant.graph(kind).file
+
+    def session(self, kind: GraphKind, *, prepack: bool = True) -> OrtSession:
+        """A new session on the graph of a kind."""
+        return create_session(self.path(kind), self.provider, prepack=prepack)
+
+
+def open_bundle(
+    folder: Path, *, precision: Precision | None = None, provider: ProviderChoice = "auto"
+) -> Bundle:
+    """Open `NAME/VERSION/`, or the newest version of `NAME/`, and check every file in it.
+
+    Without a `precision`, the best one for the provider is taken: fp16 on CUDA, int8 on CPU, else fp32. A bundle that
+    holds nothing for CUDA runs on CPU when the provider was left to us.
+
+    Raises:
+        BundleError: the folder is not a sound bundle, or holds nothing that can run here.
+    """
+    folder = latest_version(folder)
+    manifest = load_manifest(folder)
+    held = {variant.precision for variant in manifest.variants}
+    resolved = resolve_provider(provider)
+    wanted = (precision,) if precision else _PREFERENCE[resolved]
+    if provider == "auto" and not held & set(wanted):
+        resolved = "cpu"
+        wanted = (precision,) if precision else _PREFERENCE[resolved]
+    chosen = next((name for name in wanted if name in held), None)
+    if chosen is None:
+        fault = f"holds {', '.join(sorted(held))}; {resolved} needs one of {', '.join(wanted)}"
+        raise BundleError(folder, [fault])
+    source = TextCodec.load(folder / manifest.preprocessing.source_tokenizer)
+    same = manifest.preprocessing.target_tokenizer == manifest.preprocessing.source_tokenizer
+    target = source if same else TextCodec.load(folder / manifest.preprocessing.target_tokenizer)
+    return Bundle(folder, manifest, manifest.variant(chosen), resolved, source, target)

@@ -1,0 +1,80 @@
+"""ONNX Runtime sessions: the service's only import of onnxruntime."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import onnxruntime as ort
+
+Provider = Literal["cpu", "cuda"]
+ProviderChoice = Literal["auto", "cpu", "cuda"]
+
+OrtSession = ort.InferenceSession
+OrtBinding = ort.IOBinding
+OrtValue = ort.OrtValue
+
+_ERROR_LEVEL = 3
+
+
+class ProviderError(RuntimeError):
+    """The asked execution provider is not to be had here."""
+
+
+@cache
+def cuda_available() -> bool:
+    """Whether this runtime is built for CUDA and the driver shows a device."""
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return False
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def resolve_provider(choice: ProviderChoice) -> Provider:
+    """The provider to run on: CUDA where it is present, else CPU, or exactly the one asked for.
+
+    Raises:
+        ProviderError: CUDA was asked for and is not available.
+    """
+    if choice == "cuda" and not cuda_available():
+        raise ProviderError(
+            "CUDA was asked for, but no CUDA device answers: install onnxruntime-gpu and a driver, or choose 'cpu'"
+        )
+    if choice == "auto":
+        return "cuda" if cuda_available() else "cpu"
+    return choice
+
+
+@cache
+def configure_threads(intra_op: int) -> None:
+    """Set the process's one pool of compute threads, which every session shares. Counts once, before any session."""
+    ort.set_global_thread_pool_sizes(intra_op, 1)
+    ort.set_default_logger_severity(_ERROR_LEVEL)
+
+
+def create_session(path: Path, provider: Provider, *, prepack: bool = True, optimise: bool = True) -> OrtSession:
+    """Open a graph on a provider.
+
+    `prepack=False` saves the memory of the rearranged weights at the price of speed, for graphs that run seldom.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = _ERROR_LEVEL
+    options.enable_mem_pattern = False  # shapes vary between calls
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.use_per_session_threads = False
+    if not optimise:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if not prepack:
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    if provider == "cuda":
+        # The arena never shrinks, so it grows by what is asked for and no more.
+        cuda = ("CUDAExecutionProvider", {"arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"})
+        return OrtSession(str(path), options, providers=[cuda, "CPUExecutionProvider"])
+    return OrtSession(str(path), options, providers=["CPUExecutionProvider"])
+
