@@ -1,0 +1,96 @@
+# Every verb does its own set-up: it needs Python 3.11+, make and a package index, nothing else.
+#
+#   PYTHON=python3.12   the interpreter that the environments are made from
+#   DEVICE=cpu|gpu      the inference engine; without it, gpu where nvidia-smi lists one
+#   ARGS="…"            handed on to the command behind the verb
+
+PYTHON ?= python3
+ifndef DEVICE
+DEVICE := $(shell nvidia-smi --list-gpus >/dev/null 2>&1 && echo gpu || echo cpu)
+endif
+ifeq ($(filter $(DEVICE),cpu gpu),)
+$(error DEVICE is '$(DEVICE)', it must be cpu or gpu)
+endif
+
+CONFIG :=
+RUN :=
+OUTPUT := artifacts/$(notdir $(RUN:/=))
+URL := http://127.0.0.1:3000
+USERS := 64
+DURATION := 60s
+
+# Two environments, because the service must run without PyTorch. Each is made anew when the dependencies or the device
+# change, so that it never holds both engines; the marker file makes the next call quick.
+serve_python := .venv-serve/bin/python
+dev_python := .venv/bin/python
+serve_ready := .venv-serve/.ready-$(DEVICE)
+serve_test_ready := .venv-serve/.ready-$(DEVICE)-test
+dev_ready := .venv/.ready-$(DEVICE)
+
+pip_install = -m pip install --quiet --disable-pip-version-check --editable
+check_python := 'import sys; sys.version_info >= (3, 11) or sys.exit("seqserve needs Python 3.11 or newer, this is " \
+	+ sys.version.split()[0] + "; name another one: make PYTHON=python3.12 ...")'
+# Tests that need no PyTorch run in the service's environment, all others in the developer's.
+service_tests := tests/contract tests/service
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup serve test test-all check train export bench load no-torch
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+setup: $(serve_test_ready) $(dev_ready) ## Install everything: .venv-serve (the service) and .venv (all the rest)
+
+serve: $(serve_ready) ## Start the service on the bundles in artifacts/ (ARGS="--port 3000 --bundles DIR")
+	$(serve_python) -m service serve $(ARGS)
+
+test: $(serve_test_ready) $(dev_ready) no-torch ## Run the tests, pairwise over the variants of the architectures
+	$(serve_python) -m pytest $(service_tests) $(ARGS)
+	$(dev_python) -m pytest tests $(addprefix --ignore=,$(service_tests)) $(ARGS)
+
+test-all: override ARGS += --all-variants
+test-all: test ## Run the tests on every combination of variants
+
+check: $(dev_ready) ## Check format, lint, types and import rules
+	$(dev_python) -m ruff format --check .
+	$(dev_python) -m ruff check .
+	$(dev_python) -m mypy
+	.venv/bin/lint-imports --no-logo
+
+train: need-CONFIG $(dev_ready) ## Train a model into runs/ (CONFIG=models/configs/NAME.yaml)
+	$(dev_python) -m models train $(CONFIG) $(ARGS)
+
+export: need-RUN $(dev_ready) ## Turn a training run into a verified bundle (RUN=runs/NAME OUTPUT=artifacts/NAME)
+	$(dev_python) -m export $(RUN) --output $(OUTPUT) $(ARGS)
+
+bench: $(dev_ready) ## Compare the runtime with CTranslate2 on the same weights and sentences
+	$(dev_python) -m loadtest.bench $(ARGS)
+
+load: $(dev_ready) ## Put load on a running service (URL=http://127.0.0.1:3000 USERS=64 DURATION=60s)
+	.venv/bin/locust --headless --locustfile loadtest/locustfile.py --host $(URL) \
+		--users $(USERS) --spawn-rate $(USERS) --run-time $(DURATION) $(ARGS)
+
+$(serve_ready): pyproject.toml
+	@$(PYTHON) -c $(check_python)
+	@echo "Installing the service into .venv-serve for $(DEVICE) (a minute or so, once)"
+	@$(PYTHON) -m venv --clear .venv-serve
+	@$(serve_python) $(pip_install) ".[serve,$(DEVICE)]"
+	@touch $@
+
+$(serve_test_ready): $(serve_ready)
+	@$(serve_python) $(pip_install) ".[serve,serve-test,$(DEVICE)]"
+	@touch $@
+
+$(dev_ready): pyproject.toml
+	@$(PYTHON) -c $(check_python)
+	@echo "Installing PyTorch, exporter and tools into .venv for $(DEVICE) (some minutes, once)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(dev_python) $(pip_install) ".[dev,$(DEVICE)]"
+	@touch $@
+
+no-torch: $(serve_test_ready)
+	@$(serve_python) -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") and ".venv-serve holds torch")'
+
+need-%:
+	@test -n '$($*)' || { echo "make: this verb needs $*=…; see make help" >&2; exit 2; }
