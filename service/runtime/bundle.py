@@ -8,7 +8,7 @@ from pathlib import Path
 from contract.manifest import BundleError, Manifest, Precision, Variant, latest_version, load_manifest
 from contract.signature import GraphKind
 from contract.text import TextCodec
-from service.runtime.session import OrtSession, Provider, ProviderChoice, create_session, resolve_provider
+from service.runtime.session import InferenceSession, Provider, ProviderChoice, create_session, resolve_provider
 
 _PREFERENCE: dict[Provider, tuple[Precision, ...]] = {"cuda": ("fp16", "fp32"), "cpu": ("int8", "fp32")}
 
@@ -28,7 +28,7 @@ class Bundle:
         """File of the graph of a kind in the chosen precision."""
         return self.folder / self.variant.graph(kind).file
 
-    def session(self, kind: GraphKind, *, prepack: bool = True) -> OrtSession:
+    def session(self, kind: GraphKind, *, prepack: bool = True) -> InferenceSession:
         """A new session on the graph of a kind."""
         return create_session(self.path(kind), self.provider, prepack=prepack)
 
