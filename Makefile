@@ -27,7 +27,7 @@ serve_ready := .venv-serve/.ready-$(DEVICE)
 serve_test_ready := .venv-serve/.ready-$(DEVICE)-test
 dev_ready := .venv/.ready-$(DEVICE)
 
-pip_install = -m pip install --quiet --disable-pip-version-check --editable
+pip_install = -m pip install -qq --disable-pip-version-check --editable
 check_python := 'import sys; sys.version_info >= (3, 11) or sys.exit("seqserve needs Python 3.11 or newer, this is " \
 	+ sys.version.split()[0] + "; name another one: make PYTHON=python3.12 ...")'
 # Tests that need no PyTorch run in the service's environment, all others in the developer's.
