@@ -19,8 +19,8 @@ URL := http://127.0.0.1:3000
 USERS := 64
 DURATION := 60s
 
-# Two environments, because the service must run without PyTorch. Each is made anew when the dependencies or the device
-# change, so that it never holds both engines; the marker file makes the next call quick.
+# Two environments, because the service must run without PyTorch. Each is made anew when the device changes, so that it
+# never holds both engines, and brought up to date when pyproject.toml does; the marker file makes the next call quick.
 serve_python := .venv-serve/bin/python
 dev_python := .venv/bin/python
 serve_ready := .venv-serve/.ready-$(DEVICE)
@@ -74,7 +74,7 @@ load: $(dev_ready) ## Put load on a running service (URL=http://127.0.0.1:3000 U
 $(serve_ready): pyproject.toml
 	@$(PYTHON) -c $(check_python)
 	@echo "Installing the service into .venv-serve for $(DEVICE) (a minute or so, once)"
-	@$(PYTHON) -m venv --clear .venv-serve
+	@test -e $@ || $(PYTHON) -m venv --clear .venv-serve
 	@$(serve_python) $(pip_install) ".[serve,$(DEVICE)]"
 	@touch $@
 
@@ -85,7 +85,7 @@ $(serve_test_ready): $(serve_ready)
 $(dev_ready): pyproject.toml
 	@$(PYTHON) -c $(check_python)
 	@echo "Installing PyTorch, exporter and tools into .venv for $(DEVICE) (some minutes, once)"
-	@$(PYTHON) -m venv --clear .venv
+	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@$(dev_python) $(pip_install) ".[dev,$(DEVICE)]"
 	@touch $@
 
