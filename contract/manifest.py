@@ -238,7 +238,9 @@ def load_manifest(folder: Path) -> Manifest:
         raise BundleError(folder, [*faults, f"{MANIFEST} is not JSON: {error}"]) from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
-        newer = f"schema version {version} is newer than {SCHEMA_VERSION}, the newest this release reads: update seqserve"
+        newer = (
+            f"schema version {version} is newer than {SCHEMA_VERSION}, the newest this release reads: update seqserve"
+        )
         raise BundleError(folder, [*faults, newer])
     try:
         manifest = Manifest.model_validate_json(json.dumps(content))

@@ -33,9 +33,7 @@ class Bundle:
         return create_session(self.path(kind), self.provider, prepack=prepack)
 
 
-def open_bundle(
-    folder: Path, *, precision: Precision | None = None, provider: ProviderChoice = "auto"
-) -> Bundle:
+def open_bundle(folder: Path, *, precision: Precision | None = None, provider: ProviderChoice = "auto") -> Bundle:
     """Open `NAME/VERSION/`, or the newest version of `NAME/`, and check every file in it.
 
     Without a `precision`, the best one for the provider is taken: fp16 on CUDA, int8 on CPU, else fp32. A bundle that

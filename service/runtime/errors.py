@@ -16,7 +16,9 @@ class InputTooLongError(RuntimeRefusal):
 
     def __init__(self, length: int, limit: int, axis: str) -> None:
         self.length, self.limit, self.axis = length, limit, axis
-        super().__init__(f"{length} tokens along {axis!r}, the limit is {limit}: shorten the input or ask to truncate it")
+        super().__init__(
+            f"{length} tokens along {axis!r}, the limit is {limit}: shorten the input or ask to truncate it"
+        )
 
 
 class BeamTooWideError(RuntimeRefusal):
@@ -26,7 +28,9 @@ class BeamTooWideError(RuntimeRefusal):
 
     def __init__(self, beam_size: int, slots: int) -> None:
         self.beam_size, self.slots = beam_size, slots
-        super().__init__(f"a beam of {beam_size} is wider than the {slots} slots of this model: ask for {slots} at most")
+        super().__init__(
+            f"a beam of {beam_size} is wider than the {slots} slots of this model: ask for {slots} at most"
+        )
 
 
 class QueueFullError(RuntimeRefusal):
@@ -60,3 +64,12 @@ class EngineFailedError(RuntimeRefusal):
     """A step of the model failed; its text is the runtime's own."""
 
     reason = "engine-failed"
+
+
+class NoAttentionError(RuntimeRefusal):
+    """The architecture has nothing to explain with."""
+
+    reason = "no-attention"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"model {model!r} has no attention: leave out explain, or choose a model that has it")

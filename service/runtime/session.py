@@ -77,7 +77,4 @@ def create_session(path: Path, provider: Provider, *, prepack: bool = True, opti
         # The arena never shrinks, so it grows by what is asked for and no more.
         cuda = ("CUDAExecutionProvider", {"arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"})
         return InferenceSession(str(path), options, providers=[cuda, "CPUExecutionProvider"])
-    return InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW_ON_CPU
-    )
-
+    return InferenceSession(str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW_ON_CPU)

@@ -1,0 +1,85 @@
+"""What the model looked at, for targets that are known already.
+
+The graphs that do the work carry no attention outputs. A Transformer has a teacher-forced `explain` graph; a recurrent
+decoder an `explain_step`, driven over the known tokens. Their sessions open when first asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contract.signature import GenerateSignature
+from service.runtime.bundle import Bundle
+from service.runtime.errors import NoAttentionError
+from service.runtime.requests import Array
+from service.runtime.session import InferenceSession
+
+
+class Explainer:
+    """Attention maps of one bundle."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        signature = bundle.manifest.signature
+        assert isinstance(signature, GenerateSignature)
+        self._signature = signature
+
+    @cached_property
+    def _session(self) -> InferenceSession:
+        assert self._signature.explain is not None
+        return self._bundle.session(self._signature.explain, prepack=False)
+
+    @cached_property
+    def _encode(self) -> InferenceSession:
+        return self._bundle.session("encode", prepack=False)
+
+    def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:
+        """Attention `[len(token_ids), longest target + 1, source]` of each target, its EOS included, over one source.
+
+        Args:
+            inputs: encode inputs of one row, without the rows axis.
+            token_ids: the targets, without BOS and EOS.
+
+        Raises:
+            NoAttentionError: the architecture has no attention.
+        """
+        if self._signature.explain is None:
+            raise NoAttentionError(self._bundle.manifest.name)
+        rows = len(token_ids)
+        batch = {name: np.repeat(np.asarray(value)[None], rows, axis=0) for name, value in inputs.items()}
+        special = self._bundle.manifest.special
+        longest = max(len(ids) for ids in token_ids) + 1
+        target = np.full((rows, longest), special.pad, dtype=np.int64)
+        target[:, 0] = special.bos
+        for row, ids in zip(target, token_ids, strict=True):
+            row[1 : len(ids) + 1] = ids
+        if self._signature.explain == "explain":
+            return np.asarray(self._session.run(["attention"], {**batch, "target_ids": target})[0])
+        return self._drive(batch, target)
+
+    def _drive(self, batch: dict[str, Array], target: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Run the step variant over the known tokens, keeping each step's attention."""
+        produced = [tensor.name for tensor in self._signature.graph("encode")[1]]
+        values = {**batch, **dict(zip(produced, self._encode.run(produced, batch), strict=True))}
+        feeds: dict[str, Array] = {tensor.name: values[tensor.name] for tensor in self._signature.statics}
+        for state in self._signature.states:
+            if state.initial is not None:
+                feeds[state.name] = values[state.initial]
+            else:
+                sizes = {"source": batch["source_ids"].shape[1], "target": target.shape[1]}
+                shape = [axis if isinstance(axis, int) else sizes[axis] for axis in state.axes[1:]]
+                feeds[state.name] = np.zeros((len(target), *shape), dtype=np.dtype(state.dtype))
+        successors = [state.successor for state in self._signature.states]
+        maps = []
+        for position in range(target.shape[1]):
+            feeds["token_ids"] = target[:, position]
+            feeds["position"] = np.full(len(target), position, dtype=np.int64)
+            feeds["k"] = np.asarray(1, dtype=np.int64)
+            attention, *states = self._session.run(["attention", *successors], feeds)
+            feeds |= {state.name: value for state, value in zip(self._signature.states, states, strict=True)}
+            maps.append(attention)
+        return np.stack(maps, axis=1)
