@@ -11,14 +11,17 @@ from torch import Tensor
 from contract.signature import Attention as AttentionSpec
 from contract.signature import GenerateSignature, State
 from contract.signature import Tensor as TensorSpec
-from models.architecture import Generator, Tensors
-from models.architectures.recurrent_seq2seq import RecurrentSeq2SeqConfig
+from models.architecture import Tensors
+from models.architectures.recurrent_seq2seq import (
+    SOURCE_IDS,
+    SOURCE_LENGTHS,
+    RecurrentEncoderDecoder,
+    RecurrentSeq2SeqConfig,
+)
 from models.layers.attention.attention import Attention, ScoreName, WindowName, build_score, build_window
-from models.layers.bridge import Bridge
 from models.layers.dropout import Dropout
 from models.layers.readout import Readout
-from models.layers.recurrent import LayerState, Recurrent, layer_states, name_states, state_names
-from models.layers.word_embedding import WordEmbedding
+from models.layers.recurrent import LayerState, Recurrent, name_states
 from models.registry import register
 
 
@@ -61,7 +64,7 @@ class AttentionSeq2SeqConfig(RecurrentSeq2SeqConfig):
 
 
 @register("attention_seq2seq", AttentionSeq2SeqConfig)
-class AttentionSeq2Seq(Generator):
+class AttentionSeq2Seq(RecurrentEncoderDecoder):
     """Luong et al. 2015, "Effective Approaches to Attention-based Neural Machine Translation".
 
     Statics: the encoder's outputs (`memory`), what the score reads of them where that is something else
@@ -72,29 +75,9 @@ class AttentionSeq2Seq(Generator):
     config: AttentionSeq2SeqConfig
 
     def __init__(self, config: AttentionSeq2SeqConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         cell, size, dropout = config.cell, config.hidden_size, config.dropout
-        embedding = (config.embedding_size, dropout, config.word_dropout)
-        self.target_embedding = WordEmbedding(config.target_vocabulary_size, *embedding)
-        if not config.share_embeddings:
-            self.source_embedding = WordEmbedding(config.source_vocabulary_size, *embedding)
-        self.encoder = Recurrent(
-            cell,
-            config.embedding_size,
-            config.encoder_hidden_size,
-            config.encoder_layers,
-            bidirectional=config.bidirectional,
-            dropout=dropout,
-        )
         self.memory_dropout = Dropout(dropout)
-        self.bridge = Bridge(
-            cell,
-            encoder_layers=config.encoder_layers,
-            encoder_size=config.memory_size,
-            decoder_layers=config.decoder_layers,
-            decoder_size=size,
-        )
         score = build_score(config.score, size, config.memory_size, config.attention_size, config.max_source_length)
         self.attention = Attention(score, build_window(config.window, size, config.window_size))
         input_size = config.embedding_size * (2 if config.input_feeding else 1)
@@ -107,19 +90,17 @@ class AttentionSeq2Seq(Generator):
     @property
     def signature(self) -> GenerateSignature:
         config = self.config
-        lengths = TensorSpec(name="source_lengths", dtype="int64", axes=("rows",))
-        statics = [lengths, TensorSpec(name="memory", dtype="float32", axes=("rows", "source", config.memory_size))]
+        statics = [
+            SOURCE_LENGTHS,
+            TensorSpec(name="memory", dtype="float32", axes=("rows", "source", config.memory_size)),
+        ]
         if (key_size := self.attention.score.key_size) is not None:
             statics.append(TensorSpec(name="projected_memory", dtype="float32", axes=("rows", "source", key_size)))
-        states = [
-            State(name=name, dtype="float32", axes=("rows", config.hidden_size), initial=f"initial.{name}")
-            for layer in state_names(config.cell, config.decoder_layers)
-            for name in layer
-        ]
+        states = list(self.declared_states())
         if config.input_feeding:
             states.append(State(name="context", dtype="float32", axes=("rows", config.embedding_size)))
         return GenerateSignature(
-            inputs=(TensorSpec(name="source_ids", dtype="int64", axes=("rows", "source")), lengths),
+            inputs=(SOURCE_IDS, SOURCE_LENGTHS),
             statics=tuple(statics),
             states=tuple(states),
             attention=AttentionSpec(axes=("target", "source"), normalised=self.attention.window.normalised),
@@ -127,36 +108,36 @@ class AttentionSeq2Seq(Generator):
         )
 
     def encode(self, inputs: Tensors) -> dict[str, Tensor]:
-        embedding = self.target_embedding if self.config.share_embeddings else self.source_embedding
-        outputs, final = self.encoder(embedding(inputs["source_ids"]), inputs["source_lengths"])
-        memory = self.memory_dropout(outputs)
-        encoded = {"memory": memory}
-        if self.attention.score.key_size is not None:
-            encoded["projected_memory"] = self.attention.score.keys(memory)
-        initial = name_states(self.config.cell, self.bridge(final))
-        return encoded | {f"initial.{name}": state for name, state in initial.items()}
+        memory, initial = self._encode(inputs)
+        return memory | self.name_initial(initial)
 
     def forward(self, inputs: Tensors, target_ids: Tensor) -> Tensor:
-        encoded = self.encode(inputs)
-        statics = encoded | {"source_lengths": inputs["source_lengths"]}
-        named = {name.removeprefix("initial."): value for name, value in encoded.items()}
-        initial = layer_states(self.config.cell, self.config.decoder_layers, named)
-        embedded = self.target_embedding(target_ids)
+        memory, initial = self._encode(inputs)
+        statics = memory | {"source_lengths": inputs["source_lengths"]}
         read = self._feed if self.config.input_feeding else self._decode
-        return self.readout.logits(read(embedded, statics, initial), self.target_embedding)
+        readout = read(self.target_embedding(target_ids), statics, initial)
+        return self.readout.logits(readout, self.target_embedding)
 
     def step(
         self, token_ids: Tensor, position: Tensor, statics: Tensors, states: Tensors
     ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
-        before = layer_states(self.config.cell, self.config.decoder_layers, states)
         inputs = self.target_embedding(token_ids)
         if self.config.input_feeding:
             inputs = torch.cat([inputs, states["context"]], dim=-1)
-        readout, after, weights = self._advance(inputs, position, statics, before)
+        readout, after, weights = self._advance(inputs, position, statics, self.layer_states(states))
         following = name_states(self.config.cell, after)
         if self.config.input_feeding:
             following["context"] = readout
         return self.readout.logits(readout, self.target_embedding), following, weights
+
+    def _encode(self, inputs: Tensors) -> tuple[dict[str, Tensor], list[LayerState]]:
+        """What attention reads, by the names of its statics, and the decoder's initial state."""
+        outputs, initial = self.read_source(inputs)
+        memory = self.memory_dropout(outputs)
+        read = {"memory": memory}
+        if self.attention.score.key_size is not None:
+            read["projected_memory"] = self.attention.score.keys(memory)
+        return read, initial
 
     def _decode(self, embedded: Tensor, statics: Tensors, initial: list[LayerState]) -> Tensor:
         """All positions at once: `embedded [rows, target, embedding]` → readouts of the same shape."""

@@ -12,9 +12,12 @@ from contract.signature import Tensor as TensorSpec
 from models.architecture import Generator, Tensors
 from models.layers.bridge import Bridge
 from models.layers.readout import Readout
-from models.layers.recurrent import Cell, Recurrent, layer_states, name_states, state_names
+from models.layers.recurrent import Cell, LayerState, Recurrent, layer_states, name_states, state_names
 from models.layers.word_embedding import WordEmbedding
 from models.registry import ArchitectureConfig, register
+
+SOURCE_IDS = TensorSpec(name="source_ids", dtype="int64", axes=("rows", "source"))
+SOURCE_LENGTHS = TensorSpec(name="source_lengths", dtype="int64", axes=("rows",))
 
 
 class RecurrentSeq2SeqConfig(ArchitectureConfig):
@@ -45,12 +48,10 @@ class RecurrentSeq2SeqConfig(ArchitectureConfig):
         return self
 
 
-@register("recurrent_seq2seq", RecurrentSeq2SeqConfig)
-class RecurrentSeq2Seq(Generator):
-    """Sutskever et al. 2014 (LSTM), Cho et al. 2014 (GRU), without attention.
+class RecurrentEncoderDecoder(Generator):
+    """The part before the first target word: embeddings, a recurrent encoder and the decoder's initial state.
 
-    The decoder sees its source through its initial state alone. The source embedding, the target embedding and the
-    output projection may be one matrix.
+    The source embedding and the target embedding, which is the output projection too, may be one matrix.
     """
 
     config: RecurrentSeq2SeqConfig
@@ -58,8 +59,7 @@ class RecurrentSeq2Seq(Generator):
     def __init__(self, config: RecurrentSeq2SeqConfig) -> None:
         super().__init__()
         self.config = config
-        dropout = config.dropout
-        embedding = (config.embedding_size, dropout, config.word_dropout)
+        embedding = (config.embedding_size, config.dropout, config.word_dropout)
         self.target_embedding = WordEmbedding(config.target_vocabulary_size, *embedding)
         if not config.share_embeddings:
             self.source_embedding = WordEmbedding(config.source_vocabulary_size, *embedding)
@@ -69,7 +69,7 @@ class RecurrentSeq2Seq(Generator):
             config.encoder_hidden_size,
             config.encoder_layers,
             bidirectional=config.bidirectional,
-            dropout=dropout,
+            dropout=config.dropout,
         )
         self.bridge = Bridge(
             config.cell,
@@ -78,42 +78,60 @@ class RecurrentSeq2Seq(Generator):
             decoder_layers=config.decoder_layers,
             decoder_size=config.hidden_size,
         )
-        self.decoder = Recurrent(
-            config.cell, config.embedding_size, config.hidden_size, config.decoder_layers, dropout=dropout
+
+    def read_source(self, inputs: Tensors) -> tuple[Tensor, list[LayerState]]:
+        """The encoder's outputs `[rows, source, memory]` and the initial state of every decoder layer."""
+        embedding = self.target_embedding if self.config.share_embeddings else self.source_embedding
+        outputs, final = self.encoder(embedding(inputs["source_ids"]), inputs["source_lengths"])
+        return outputs, self.bridge(final)
+
+    def name_initial(self, states: list[LayerState]) -> dict[str, Tensor]:
+        """Initial states by the names under which `encode` returns them."""
+        return {f"initial.{name}": state for name, state in name_states(self.config.cell, states).items()}
+
+    def layer_states(self, states: Tensors) -> list[LayerState]:
+        """The states of the decoder layers, from all states by name."""
+        return layer_states(self.config.cell, self.config.decoder_layers, states)
+
+    def declared_states(self) -> tuple[State, ...]:
+        """The states of the decoder layers, as the signature lists them."""
+        return tuple(
+            State(name=name, dtype="float32", axes=("rows", self.config.hidden_size), initial=f"initial.{name}")
+            for layer in state_names(self.config.cell, self.config.decoder_layers)
+            for name in layer
         )
-        self.readout = Readout(config.hidden_size, config.embedding_size, config.target_vocabulary_size, dropout)
+
+
+@register("recurrent_seq2seq", RecurrentSeq2SeqConfig)
+class RecurrentSeq2Seq(RecurrentEncoderDecoder):
+    """Sutskever et al. 2014 (LSTM), Cho et al. 2014 (GRU), without attention.
+
+    The decoder sees its source through its initial state alone.
+    """
+
+    def __init__(self, config: RecurrentSeq2SeqConfig) -> None:
+        super().__init__(config)
+        self.decoder = Recurrent(
+            config.cell, config.embedding_size, config.hidden_size, config.decoder_layers, dropout=config.dropout
+        )
+        self.readout = Readout(config.hidden_size, config.embedding_size, config.target_vocabulary_size, config.dropout)
 
     @property
     def signature(self) -> GenerateSignature:
-        return GenerateSignature(
-            inputs=(
-                TensorSpec(name="source_ids", dtype="int64", axes=("rows", "source")),
-                TensorSpec(name="source_lengths", dtype="int64", axes=("rows",)),
-            ),
-            states=tuple(
-                State(name=name, dtype="float32", axes=("rows", self.config.hidden_size), initial=f"initial.{name}")
-                for layer in state_names(self.config.cell, self.config.decoder_layers)
-                for name in layer
-            ),
-        )
+        return GenerateSignature(inputs=(SOURCE_IDS, SOURCE_LENGTHS), states=self.declared_states())
 
     def encode(self, inputs: Tensors) -> dict[str, Tensor]:
-        embedding = self.target_embedding if self.config.share_embeddings else self.source_embedding
-        _, final = self.encoder(embedding(inputs["source_ids"]), inputs["source_lengths"])
-        initial = name_states(self.config.cell, self.bridge(final))
-        return {f"initial.{name}": state for name, state in initial.items()}
+        _, initial = self.read_source(inputs)
+        return self.name_initial(initial)
 
     def forward(self, inputs: Tensors, target_ids: Tensor) -> Tensor:
-        encoded = self.encode(inputs)
-        named = {state.name: encoded[f"initial.{state.name}"] for state in self.signature.states}
-        initial = layer_states(self.config.cell, self.config.decoder_layers, named)
+        _, initial = self.read_source(inputs)
         hidden = self.decoder.unroll(self.target_embedding(target_ids), initial)
         return self.readout.logits(self.readout(hidden), self.target_embedding)
 
     def step(
         self, token_ids: Tensor, position: Tensor, statics: Tensors, states: Tensors
     ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
-        before = layer_states(self.config.cell, self.config.decoder_layers, states)
-        hidden, after = self.decoder.step(self.target_embedding(token_ids), before)
+        hidden, following = self.decoder.step(self.target_embedding(token_ids), self.layer_states(states))
         logits = self.readout.logits(self.readout(hidden), self.target_embedding)
-        return logits, name_states(self.config.cell, after), None
+        return logits, name_states(self.config.cell, following), None
