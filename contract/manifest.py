@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path, PurePosixPath
 from typing import Literal, Self
 
@@ -238,9 +237,7 @@ def load_manifest(folder: Path) -> Manifest:
         raise BundleError(folder, [*faults, f"{MANIFEST} is not JSON: {error}"]) from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
-        newer = (
-            f"schema version {version} is newer than {SCHEMA_VERSION}, the newest this release reads: update seqserve"
-        )
+        newer = f"schema version {version} is newer than {SCHEMA_VERSION}, which this release reads: update seqserve"
         raise BundleError(folder, [*faults, newer])
     try:
         manifest = Manifest.model_validate_json(json.dumps(content))
@@ -303,4 +300,4 @@ def install(staging: Path, target: Path) -> None:
     if target.exists():
         raise BundleError(target, ["this version exists already; export under a new version"])
     target.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(staging, target)
+    staging.rename(target)

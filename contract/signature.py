@@ -58,9 +58,7 @@ class State(Tensor):
     @model_validator(mode="after")
     def _capacity_axis(self) -> Self:
         if (self.write == "at_position") != ("target" in self.axes):
-            raise ValueError(
-                f"state {self.name!r}: 'at_position' states, and only they, have the capacity axis 'target'"
-            )
+            raise ValueError(f"state {self.name!r}: 'at_position' states alone have the capacity axis 'target'")
         return self
 
     @property

@@ -154,7 +154,7 @@ class Batch:
         for index, row in enumerate(rows):
             member = self.members[int(self._owners[row])]
             if member.search.sampling is not None and member.generator is not None:
-                columns[index] = sample(candidates[row], scores[row], member.search.sampling, member.generator)
+                columns[index] = sample(scores[row], member.search.sampling, member.generator)
         tokens = candidates[rows, columns]
         self._totals[rows] += scores[rows, columns]
         self._history[rows, self._positions[rows]] = tokens
@@ -167,7 +167,7 @@ class Batch:
             ids = self._history[row, : self._positions[row] - int(end)].copy()
             self.members[owner].hypotheses.append((ids, float(self._totals[row]), bool(end)))
             self._done.append((owner, self.members[owner]))
-        return rows[over]
+        return np.asarray(rows[over])
 
     def _step_beams(self, rows: Rows, width: int, candidates: Ints, scores: Any) -> Rows:
         """Beam search of the members that stand on `rows [G, live beams]`; returns the rows that leave."""

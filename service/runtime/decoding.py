@@ -227,7 +227,7 @@ class DecodingEngine:
 
     def _admit(self) -> None:
         """Encode newcomers as one batch and let them in, in order, while slots are free."""
-        newcomers = []
+        newcomers: list[Ticket] = []
         free = self._batch.free
         with self._wake:
             while self._queue and len(newcomers) < self.settings.max_encode_rows:
@@ -243,7 +243,7 @@ class DecodingEngine:
             return
         try:
             self._encode(newcomers)
-        except Exception as error:  # the engine's own failures are of many classes
+        except Exception as error:  # noqa: BLE001 - whatever fails, the loop must go on for the others
             if len(newcomers) == 1:
                 self._fail(newcomers[0], EngineFailedError(f"encode failed: {error}"))
                 return
@@ -251,7 +251,7 @@ class DecodingEngine:
             for ticket in newcomers:
                 try:
                     self._encode([ticket])
-                except Exception as alone:  # as above
+                except Exception as alone:  # noqa: BLE001 - as above
                     self._fail(ticket, EngineFailedError(f"encode failed: {alone}"))
 
     def _encode(self, tickets: list[Ticket]) -> None:
@@ -274,7 +274,7 @@ class DecodingEngine:
         rows = self._batch.live
         try:
             progress = self._batch.step()
-        except Exception as error:  # a failed step leaves no row usable
+        except Exception as error:  # noqa: BLE001 - a failed step leaves no row usable, but the loop must go on
             _LOG.exception("a step failed")
             self._batch.drop(list(self._running))
             for ticket in self._running.values():

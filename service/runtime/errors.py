@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 
-class RuntimeRefusal(Exception):
+class RefusalError(Exception):
     """A request that is not served. `reason` is a closed set of labels for metrics and problem types."""
 
     reason = "refused"
 
 
-class InputTooLongError(RuntimeRefusal):
+class InputTooLongError(RefusalError):
     """The input has more tokens than the bundle's limit."""
 
     reason = "input-too-long"
 
     def __init__(self, length: int, limit: int, axis: str) -> None:
         self.length, self.limit, self.axis = length, limit, axis
-        super().__init__(
-            f"{length} tokens along {axis!r}, the limit is {limit}: shorten the input or ask to truncate it"
-        )
+        super().__init__(f"{length} tokens along {axis!r}, at most {limit} are read: shorten it or ask to truncate")
 
 
-class BeamTooWideError(RuntimeRefusal):
+class BeamTooWideError(RefusalError):
     """The beam needs more slots than the runtime has."""
 
     reason = "beam-too-wide"
 
     def __init__(self, beam_size: int, slots: int) -> None:
         self.beam_size, self.slots = beam_size, slots
-        super().__init__(
-            f"a beam of {beam_size} is wider than the {slots} slots of this model: ask for {slots} at most"
-        )
+        super().__init__(f"a beam of {beam_size} is wider than this model can hold: ask for {slots} at most")
 
 
-class QueueFullError(RuntimeRefusal):
+class QueueFullError(RefusalError):
     """The bounded queue is full."""
 
     reason = "queue-full"
@@ -42,7 +38,7 @@ class QueueFullError(RuntimeRefusal):
         super().__init__(f"{limit} requests are waiting already: retry later")
 
 
-class DeadlineExceededError(RuntimeRefusal):
+class DeadlineExceededError(RefusalError):
     """The deadline passed before the result was there."""
 
     reason = "deadline-exceeded"
@@ -51,7 +47,7 @@ class DeadlineExceededError(RuntimeRefusal):
         super().__init__("the deadline passed before the result was complete: allow more time or ask for less")
 
 
-class ShuttingDownError(RuntimeRefusal):
+class ShuttingDownError(RefusalError):
     """The engine takes no new requests."""
 
     reason = "shutting-down"
@@ -60,13 +56,13 @@ class ShuttingDownError(RuntimeRefusal):
         super().__init__("the service is shutting down: send the request to another replica")
 
 
-class EngineFailedError(RuntimeRefusal):
+class EngineFailedError(RefusalError):
     """A step of the model failed; its text is the runtime's own."""
 
     reason = "engine-failed"
 
 
-class NoAttentionError(RuntimeRefusal):
+class NoAttentionError(RefusalError):
     """The architecture has nothing to explain with."""
 
     reason = "no-attention"

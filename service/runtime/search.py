@@ -101,8 +101,8 @@ def common_prefix(sequences: list[Ints]) -> int:
     return shortest if agree.all() else int(np.argmin(agree))
 
 
-def sample(candidates: Ints, scores: NDArray[Any], sampling: Sampling, generator: np.random.Generator) -> int:
-    """Draw the column of one row's candidates, which stand best first.
+def sample(scores: NDArray[Any], sampling: Sampling, generator: np.random.Generator) -> int:
+    """Draw one of a row's candidates by their log-probabilities, best first; returns its column.
 
     The temperature applies within the top-k, then the tail beyond `top_p` is cut (Holtzman et al. 2020).
     """

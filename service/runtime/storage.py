@@ -71,10 +71,11 @@ class CpuStorage:
 
     @property
     def dims(self) -> tuple[int, ...]:
-        return self._view.shape[1:]
+        return tuple(self._view.shape[1:])
 
     def load(self, rows: Rows, values: Any) -> None:
-        self._view[rows, *(slice(size) for size in values.shape[1:])] = values
+        sizes: tuple[int, ...] = values.shape[1:]
+        self._view[rows, *(slice(size) for size in sizes)] = values
 
     def fill(self, rows: Rows, value: int) -> None:
         self._view[rows] = value
@@ -92,5 +93,5 @@ class CpuStorage:
         self._view = self._at(dims)
         self._view[:live, *kept] = rows
 
-    def _at(self, dims: tuple[int, ...]) -> NDArray[Any]:
+    def _at(self, dims: tuple[int, ...]) -> Any:
         return self._flat[: self._slots * prod(dims)].reshape(self._slots, *dims)
