@@ -37,6 +37,15 @@ class Search:
     alternatives: int = 1
     sampling: Sampling | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no search can give."""
+        if min(self.beam_size, self.max_length, self.alternatives) < 1:
+            raise ValueError(f"beam_size, max_length and alternatives are at least 1, got {self}")
+        if self.alternatives > self.beam_size:
+            raise ValueError(f"{self.alternatives} alternatives need a beam of as many, not {self.beam_size}")
+        if self.sampling is not None and self.beam_size > 1:
+            raise ValueError("sampling goes with beam_size 1")
+
 
 @dataclass(frozen=True)
 class GenerateRequest:

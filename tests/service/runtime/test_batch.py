@@ -1,0 +1,165 @@
+"""The live rows, driven by a toy model: whatever the traffic, every request gets what it would get alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contract.manifest import Limits, SpecialIds
+from service.runtime.batch import Batch, Member, capacity_bucket, hypotheses
+from service.runtime.requests import Hypothesis, Sampling, Search
+from service.runtime.slots import Slots, bytes_per_slot
+from service.runtime.storage import CpuStorage
+from tests.service.runtime.toy_model import BOS, EOS, SIGNATURE, VOCABULARY, ToyStepper, encode, log_probabilities
+
+LIMITS = Limits(source=50, target=40)
+SPECIAL = SpecialIds(pad=0, unk=1, bos=BOS, eos=EOS)
+
+
+def make_batch(count: int) -> Batch:
+    slots = Slots(SIGNATURE, count, {"source": LIMITS.source, "target": LIMITS.target}, CpuStorage)
+    return Batch(slots, ToyStepper(slots), SPECIAL, LIMITS, VOCABULARY)
+
+
+def join(batch: Batch, requests: dict[int, tuple[list[int], Search]], *, streaming: bool = False) -> None:
+    lengths = np.array([len(source) for source, _ in requests.values()])
+    ids = np.zeros((len(lengths), lengths.max()), dtype=np.int64)
+    for row, (source, _) in zip(ids, requests.values(), strict=True):
+        row[: len(source)] = source
+    members = [Member(search, streaming=streaming) for _, search in requests.values()]
+    batch.join(list(requests), members, encode(ids, lengths), lengths)
+
+
+def reference(source: list[int], search: Search) -> list[tuple[list[int], float]]:
+    """Beam search over plain lists, as the module's docstring defines it."""
+    beams: list[tuple[list[int], float]] = [([BOS], 0.0)]
+    found: list[tuple[list[int], float, bool]] = []
+    best_ended = False
+    for step in range(search.max_length):
+        continuations = sorted(
+            (-(total + np.float32(score)), beam, rank, token)
+            for beam, (tokens, total) in enumerate(beams)
+            for rank, (token, score) in enumerate(_ranked(source, tokens))
+        )[: 2 * search.beam_size]
+        last = step + 1 == search.max_length
+        for column, (total, beam, _, token) in enumerate(continuations[: search.beam_size]):
+            if token == EOS or last:
+                found.append((beams[beam][0][1:] + ([token] if token != EOS else []), -total, token == EOS))
+                best_ended |= column == 0
+        enough = len(found) >= search.beam_size
+        if search.length_penalty == 0:
+            enough = best_ended and len(found) >= search.alternatives
+        if last or enough:
+            break
+        beams = [(beams[beam][0] + [token], -total) for total, beam, _, token in continuations if token != EOS]
+        beams = beams[: search.beam_size]
+    scored = [(ids, total / max(len(ids) + ended, 1) ** search.length_penalty) for ids, total, ended in found]
+    return sorted(scored, key=lambda item: -item[1])[: search.alternatives]
+
+
+def _ranked(source: list[int], tokens: list[int]) -> list[tuple[int, float]]:
+    scores = log_probabilities(source, tokens)
+    return [(int(token), float(scores[token])) for token in np.argsort(-scores, kind="stable")]
+
+
+requests_strategy = st.lists(
+    st.tuples(
+        st.lists(st.integers(4, 10), min_size=1, max_size=50),
+        st.integers(1, 5).flatmap(
+            lambda beam_size: st.builds(
+                Search,
+                beam_size=st.just(beam_size),
+                length_penalty=st.sampled_from([0.0, 0.6, 1.0]),
+                max_length=st.one_of(st.integers(1, 12), st.just(45)),
+                alternatives=st.integers(1, beam_size),
+            )
+        ),
+    ),
+    min_size=1,
+    max_size=10,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(requests_strategy, st.integers(5, 12), st.randoms(use_true_random=False))
+def test_every_request_gets_what_it_would_get_alone(
+    requests: list[tuple[list[int], Search]], count: int, random: object
+) -> None:
+    batch = make_batch(count)
+    waiting = dict(enumerate(requests))
+    results: dict[int, list[Hypothesis]] = {}
+    dropped: set[int] = set()
+    while waiting or batch.members:
+        newcomers: dict[int, tuple[list[int], Search]] = {}
+        free = batch.free
+        for owner in list(waiting):
+            width = waiting[owner][1].beam_size
+            if width <= free and random.random() < 0.6:  # type: ignore[attr-defined]
+                free -= width
+                newcomers[owner] = waiting.pop(owner)
+        if newcomers:
+            join(batch, newcomers)
+        if batch.members and random.random() < 0.1:  # type: ignore[attr-defined]
+            victim = random.choice(sorted(batch.members))  # type: ignore[attr-defined]
+            batch.drop([victim])
+            dropped.add(victim)
+        if batch.members:
+            results |= {owner: hypotheses(member) for owner, member in batch.step().done}
+    assert batch.free == count
+    assert batch.live == 0
+    assert set(results) | dropped == set(range(len(requests)))
+    for owner, found in results.items():
+        source, search = requests[owner]
+        limited = Search(
+            beam_size=search.beam_size,
+            length_penalty=search.length_penalty,
+            max_length=min(search.max_length, LIMITS.target),
+            alternatives=search.alternatives,
+        )
+        expected = reference(source, limited)
+        assert [hypothesis.token_ids for hypothesis in found] == [ids for ids, _ in expected]
+        assert [hypothesis.score for hypothesis in found] == pytest.approx([score for _, score in expected], abs=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 5), st.lists(st.integers(4, 10), min_size=1, max_size=9), st.integers(1, 40))
+def test_streamed_ids_are_never_taken_back(beam_size: int, source: list[int], max_length: int) -> None:
+    batch = make_batch(8)
+    join(batch, {7: (source, Search(beam_size=beam_size, max_length=max_length))}, streaming=True)
+    streamed: list[int] = []
+    done = []
+    while not done:
+        progress = batch.step()
+        streamed += [token for _, ids in progress.streamed for token in ids]
+        done = progress.done
+    assert streamed == hypotheses(done[0][1])[0].token_ids
+
+
+def test_a_sampled_text_depends_on_its_seed_alone() -> None:
+    source = [5, 6, 7]
+
+    def run(seed: int, neighbours: int) -> list[int]:
+        batch = make_batch(8)
+        others = {100 + i: ([4 + i], Search(max_length=30, sampling=Sampling(seed=i))) for i in range(neighbours)}
+        join(batch, {**others, 1: (source, Search(max_length=30, sampling=Sampling(seed=seed, top_k=VOCABULARY)))})
+        while True:
+            for owner, member in batch.step().done:
+                if owner == 1:
+                    return hypotheses(member)[0].token_ids
+
+    assert run(3, 0) == run(3, 5)
+    assert len({tuple(run(seed, 0)) for seed in range(6)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("length", "limit", "capacity"),
+    [(1, 128, 8), (8, 128, 8), (9, 128, 16), (33, 128, 64), (128, 128, 128), (30, 31, 31)],
+)
+def test_capacity_bucket(length: int, limit: int, capacity: int) -> None:
+    assert capacity_bucket(length, limit) == capacity
+
+
+def test_bytes_per_slot_counts_replaced_states_twice() -> None:
+    assert bytes_per_slot(SIGNATURE, {"source": 10, "target": 5}) == 8 + 10 * 2 * 4 + 2 * (3 * 4) + 2 * 5 * 4

@@ -1,0 +1,86 @@
+"""A generate model in NumPy, for the slots and the batch: its candidates depend on every token of its own past.
+
+It reads and writes the slots' memory at their addresses, as ONNX Runtime does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contract.signature import GenerateSignature, State, Tensor
+from service.runtime.slots import Slots
+from service.runtime.storage import Storage
+
+VOCABULARY = 11
+BOS, EOS = 2, 3
+
+SIGNATURE = GenerateSignature(
+    inputs=(
+        Tensor(name="source_ids", dtype="int64", axes=("rows", "source")),
+        Tensor(name="source_lengths", dtype="int64", axes=("rows",)),
+    ),
+    statics=(
+        Tensor(name="source_lengths", dtype="int64", axes=("rows",)),
+        Tensor(name="memory", dtype="float32", axes=("rows", "source", 2)),
+    ),
+    states=(
+        State(name="hidden", dtype="float32", axes=("rows", 3), initial="start", write="replaced"),
+        State(name="cache", dtype="float32", axes=("rows", 2, "target", 1), write="at_position"),
+    ),
+)
+
+
+def encode(source_ids: NDArray[Any], source_lengths: NDArray[Any]) -> dict[str, Any]:
+    """Encode outputs and inputs of a padded batch."""
+    memory = np.stack([source_ids, source_ids * 2], axis=-1).astype(np.float32)
+    start = np.repeat(source_lengths[:, None], 3, axis=1).astype(np.float32)
+    return {"source_ids": source_ids, "source_lengths": source_lengths, "memory": memory, "start": start}
+
+
+def log_probabilities(source: list[int], tokens: list[int]) -> NDArray[np.float64]:
+    """Scores of the next token given a source and the tokens so far (BOS first)."""
+    generator = np.random.default_rng([*source, 99, *tokens])
+    logits = generator.normal(size=VOCABULARY) * 2
+    return np.asarray(logits - np.log(np.exp(logits).sum()))
+
+
+class ToyStepper:
+    """Stands where `Stepper` does; the cache holds the row's tokens, the hidden state its step count."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self.token_ids = np.zeros(slots.count, dtype=np.int64)
+        self.positions = np.zeros(slots.count, dtype=np.int64)
+
+    def step(self, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Candidates and scores of the live rows."""
+        live = self._slots.live
+        inputs = {name: _view(storage, live) for _, name, storage in self._slots.inputs()}
+        outputs = {name: _view(storage, live) for _, name, storage in self._slots.outputs()}
+        candidates = np.zeros((live, k), dtype=np.int64)
+        scores = np.zeros((live, k), dtype=np.float32)
+        for row in range(live):
+            position = int(self.positions[row])
+            outputs["next.cache"][row, :, position, 0] = self.token_ids[row]
+            outputs["next.hidden"][row] = inputs["hidden"][row] + 1
+            length = int(inputs["source_lengths"][row])
+            source = inputs["memory"][row, :length, 0].astype(int).tolist()
+            tokens = outputs["next.cache"][row, 1, : position + 1, 0].astype(int).tolist()
+            assert outputs["next.hidden"][row].tolist() == [length + position + 1] * 3
+            distribution = log_probabilities(source, tokens)
+            candidates[row] = np.argsort(-distribution, kind="stable")[:k]
+            scores[row] = distribution[candidates[row]]
+        self._slots.swap()
+        return candidates, scores
+
+
+def _view(storage: Storage, rows: int) -> NDArray[Any]:
+    shape = (rows, *storage.dims)
+    dtype = np.dtype(storage.tensor.dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = (ctypes.c_uint8 * size).from_address(storage.address)
+    return np.frombuffer(raw, dtype=dtype).reshape(shape)
