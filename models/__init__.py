@@ -1,0 +1,10 @@
+"""The PyTorch side: architectures, the data that feeds them and their training.
+
+- `architecture`   the interface every architecture implements
+- `registry`       architectures by name
+- `architectures`  one file per family
+- `layers`         what they are built from
+- `data`           readers, tokenizer training, batches
+- `training`       config, loss, Lightning module, run folders
+- `configs`        one YAML per trained model
+"""

@@ -1,0 +1,89 @@
+"""`python -m models train CONFIG.yaml | evaluate RUN | list`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from models.data.parallel import DataError
+from models.registry import ConfigError, entries
+from models.training.data import Split
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train and evaluate sequence models.")
+console = Console(highlight=False)
+
+Data = Annotated[Path | None, typer.Option(help="Data folder; default: the variable SEQSERVE_DATA.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")]
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML of the run, e.g. models/configs/translation-en-de.yaml.")],
+    data: Data = None,
+    output: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
+    fresh: Annotated[bool, typer.Option("--fresh/--resume", help="Start anew, or go on where it was.")] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. training.epochs=3.")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    devices: Annotated[str, typer.Option(help="Number of devices or processes, or auto.")] = "1",
+    strategy: Annotated[str, typer.Option(help="Lightning strategy, e.g. ddp.")] = "auto",
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    threads: Threads = None,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+) -> None:
+    """Train a model and write its run folder."""
+    from models.training.config import data_root, load_config
+    from models.training.trainer import Hardware, discard, train
+
+    _use_threads(threads)
+    resolved = load_config(config, set_)
+    if fresh:
+        discard(output / resolved.name)
+    hardware = Hardware(accelerator, devices, strategy, precision)
+    console.print(f"run folder: {train(resolved, data_root(data), output, hardware=hardware, progress=progress)}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    split: Annotated[Split, typer.Option(help="train, validation or test.")] = "validation",
+    data: Data = None,
+    threads: Threads = None,
+) -> None:
+    """Greedy sacreBLEU of a run on one split, lower-cased and cased."""
+    from models.training.evaluate import evaluate
+
+    _use_threads(threads)
+    for name, value in evaluate(run, split, data).items():
+        console.print(f"{name}: {value}")
+
+
+@app.command("list")
+def list_architectures() -> None:
+    """Registered architectures and the fields of their configs."""
+    for name, entry in entries().items():
+        summary = (entry.module.__doc__ or "").strip().splitlines()[0]
+        console.print(f"[bold]{name}[/bold]: {summary}", soft_wrap=True)
+        for field, info in entry.config.model_fields.items():
+            default = "required" if info.is_required() else repr(info.default)
+            console.print(f"  {field}: {default}")
+
+
+def _use_threads(threads: int | None) -> None:
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def main() -> None:
+    """Run the command; faults of the user's config or data end it with one line instead of a traceback."""
+    try:
+        app()
+    except (ConfigError, DataError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Length-bucketed batches of token ids."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from contract.text import TextCodec
+from models.data.parallel import Pair
+
+IdPair = tuple[list[int], list[int]]
+"""Source ids closed by EOS, and target ids without special tokens."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded ids: `source_ids [rows, source]`, `source_lengths [rows]`, `target_ids` and `labels [rows, target]`.
+
+    `target_ids` start with BOS; `labels` are the same tokens one step later, closed by EOS. Padding is id 0.
+    """
+
+    source_ids: Tensor
+    source_lengths: Tensor
+    target_ids: Tensor
+    labels: Tensor
+
+    @property
+    def inputs(self) -> dict[str, Tensor]:
+        """What `encode` takes."""
+        return {"source_ids": self.source_ids, "source_lengths": self.source_lengths}
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        tensors = (self.source_ids, self.source_lengths, self.target_ids, self.labels)
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+
+
+def encode_pairs(pairs: list[Pair], source: TextCodec, target: TextCodec, max_length: int) -> list[IdPair]:
+    """Ids of every pair whose two sides, with BOS or EOS, fit into `max_length` positions."""
+    sources = source.encode_batch([text for text, _ in pairs])
+    targets = target.encode_batch([text for _, text in pairs])
+    fits = (pair for pair in zip(sources, targets, strict=True) if max(map(len, pair)) < max_length)
+    return [([*left, source.eos], right) for left, right in fits]
+
+
+def plan_batches(pairs: list[IdPair], batch_tokens: int, seed: int) -> list[list[int]]:
+    """Indices of each batch of one epoch, at most `batch_tokens` a batch with the padding of both sides counted.
+
+    Pairs of similar lengths share a batch; which of them do, and the order of batches, follow the seed.
+    """
+    order = list(range(len(pairs)))
+    rng = random.Random(seed)  # noqa: S311 shuffling keeps no secrets
+    rng.shuffle(order)
+    order.sort(key=lambda i: (len(pairs[i][1]), len(pairs[i][0])))  # stable: equal lengths stay shuffled
+    batches: list[list[int]] = []
+    source = target = 0
+    for i in order:
+        source, target = max(source, len(pairs[i][0])), max(target, len(pairs[i][1]) + 1)
+        if not batches or (len(batches[-1]) + 1) * (source + target) > batch_tokens:
+            batches.append([])
+            source, target = len(pairs[i][0]), len(pairs[i][1]) + 1
+        batches[-1].append(i)
+    rng.shuffle(batches)
+    return batches
+
+
+def collate(pairs: list[IdPair], *, pad: int, bos: int, eos: int) -> Batch:
+    """One batch of pairs, padded to the longest on each side."""
+    sources = [source for source, _ in pairs]
+    return Batch(
+        source_ids=_padded(sources, pad),
+        source_lengths=torch.tensor([len(source) for source in sources]),
+        target_ids=_padded([[bos, *target] for _, target in pairs], pad),
+        labels=_padded([[*target, eos] for _, target in pairs], pad),
+    )
+
+
+class Epoch(IterableDataset[Batch]):
+    """The batches of one epoch; of several processes, each takes its own equal share."""
+
+    def __init__(self, pairs: list[IdPair], codec: TextCodec, plan: list[list[int]], rank: int, world: int) -> None:
+        usable = len(plan) - len(plan) % world
+        self._plan = plan[rank:usable:world]
+        self._pairs = pairs
+        self._special = {"pad": codec.pad, "bos": codec.bos, "eos": codec.eos}
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for indices in self._plan:
+            yield collate([self._pairs[i] for i in indices], **self._special)
+
+
+def _padded(rows: list[list[int]], pad: int) -> Tensor:
+    width = max(map(len, rows))
+    return torch.tensor([row + [pad] * (width - len(row)) for row in rows])

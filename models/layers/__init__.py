@@ -1,0 +1,1 @@
+"""Building blocks of the architectures: attention, recurrent and Transformer layers, exportable operations."""

@@ -1,0 +1,157 @@
+"""Pre-norm Transformer layers (Vaswani et al. 2017; the norm's place after Xiong et al. 2020)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.layers.dropout import Dropout
+from models.layers.exportable import attention, causal_attention, length_mask, split_heads, write_at
+
+
+def sinusoids(length: int, hidden_size: int) -> Tensor:
+    """Position encodings `[length, hidden]`: sines in the first half, cosines in the second (section 3.5)."""
+    half = hidden_size // 2
+    rates = torch.exp(torch.arange(half) * (-math.log(10_000.0) / max(half - 1, 1)))
+    angles = torch.arange(length)[:, None] * rates[None]
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of a sequence over itself, with one matrix for queries, keys and values."""
+
+    def __init__(self, hidden_size: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query_key_value = nn.Linear(hidden_size, 3 * hidden_size)
+        self.output = nn.Linear(hidden_size, hidden_size)
+        nn.init.xavier_uniform_(self.query_key_value.weight, gain=1 / math.sqrt(2))
+        nn.init.xavier_uniform_(self.output.weight)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """`x [rows, time, hidden]` → same shape; each row sees its first `lengths [rows]`, None means causal."""
+        query, key, value = self.query_key_value(x).chunk(3, dim=-1)
+        if lengths is None:
+            attended = causal_attention(query, key, value, self.num_heads)
+        else:
+            attended = attention(query, key, value, lengths, self.num_heads)
+        projected: Tensor = self.output(attended)
+        return projected
+
+    def step(self, x: Tensor, position: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`x [rows, hidden]` at `position [rows]`, over caches `[rows, target, hidden]` → output and caches."""
+        query, key, value = self.query_key_value(x).chunk(3, dim=-1)
+        keys = write_at(keys, key, position)
+        values = write_at(values, value, position)
+        attended = attention(query.unsqueeze(1), keys, values, position + 1, self.num_heads)
+        return self.output(attended.squeeze(1)), keys, values
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention over an encoder's memory, whose keys and values are projected once."""
+
+    def __init__(self, hidden_size: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query = nn.Linear(hidden_size, hidden_size)
+        self.key_value = nn.Linear(hidden_size, 2 * hidden_size)
+        self.output = nn.Linear(hidden_size, hidden_size)
+        nn.init.xavier_uniform_(self.query.weight)
+        nn.init.xavier_uniform_(self.key_value.weight, gain=1 / math.sqrt(2))
+        nn.init.xavier_uniform_(self.output.weight)
+
+    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """`memory [rows, source, hidden]` → its keys and values, same shape each."""
+        key, value = self.key_value(memory).chunk(2, dim=-1)
+        return key, value
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
+        """`x [rows, target, hidden]` over the first `lengths [rows]` of the memory → same shape as `x`."""
+        attended: Tensor = self.output(attention(self.query(x), keys, values, lengths, self.num_heads))
+        return attended
+
+    def weights(self, x: Tensor, keys: Tensor, lengths: Tensor) -> Tensor:
+        """What `x [rows, target, hidden]` looks at: `[rows, target, source]`, the mean over heads; sums to 1."""
+        query, key = split_heads(self.query(x), self.num_heads), split_heads(keys, self.num_heads)
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        mask = length_mask(lengths, keys.shape[1])[:, None, None]
+        return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1).mean(dim=1)
+
+
+class FeedForward(nn.Module):
+    """Two affine maps with a ReLU between them, on each position alone."""
+
+    def __init__(self, hidden_size: int, feed_forward_size: int, dropout: float) -> None:
+        super().__init__()
+        self.inner = nn.Linear(hidden_size, feed_forward_size)
+        self.outer = nn.Linear(feed_forward_size, hidden_size)
+        self.dropout = Dropout(dropout)
+        nn.init.xavier_uniform_(self.inner.weight)
+        nn.init.xavier_uniform_(self.outer.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[…, hidden]` → `[…, hidden]`."""
+        mapped: Tensor = self.outer(self.dropout(F.relu(self.inner(x))))
+        return mapped
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and feed-forward, each normalised first and added to its input."""
+
+    def __init__(
+        self, hidden_size: int, num_heads: int, feed_forward_size: int, dropout: float, activation_dropout: float
+    ) -> None:
+        super().__init__()
+        self.self_attention_norm = nn.LayerNorm(hidden_size)
+        self.self_attention = SelfAttention(hidden_size, num_heads)
+        self.feed_forward_norm = nn.LayerNorm(hidden_size)
+        self.feed_forward = FeedForward(hidden_size, feed_forward_size, activation_dropout)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """`x [rows, source, hidden]`, `lengths [rows]` → same shape as `x`."""
+        x = x + self.dropout(self.self_attention(self.self_attention_norm(x), lengths))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention, attention over the memory and feed-forward, each normalised first and added."""
+
+    def __init__(
+        self, hidden_size: int, num_heads: int, feed_forward_size: int, dropout: float, activation_dropout: float
+    ) -> None:
+        super().__init__()
+        self.self_attention_norm = nn.LayerNorm(hidden_size)
+        self.self_attention = SelfAttention(hidden_size, num_heads)
+        self.cross_attention_norm = nn.LayerNorm(hidden_size)
+        self.cross_attention = CrossAttention(hidden_size, num_heads)
+        self.feed_forward_norm = nn.LayerNorm(hidden_size)
+        self.feed_forward = FeedForward(hidden_size, feed_forward_size, activation_dropout)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, memory_key: Tensor, memory_value: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """`x [rows, target, hidden]` → its next value, and the query side of the attention over the memory."""
+        x = x + self.dropout(self.self_attention(self.self_attention_norm(x), None))
+        query = self.cross_attention_norm(x)
+        x = x + self.dropout(self.cross_attention(query, memory_key, memory_value, lengths))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), query
+
+    def step(
+        self,
+        x: Tensor,
+        position: Tensor,
+        memory_key: Tensor,
+        memory_value: Tensor,
+        lengths: Tensor,
+        keys: Tensor,
+        values: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One position of every row: `x [rows, hidden]` → its next value and the written caches."""
+        attended, keys, values = self.self_attention.step(self.self_attention_norm(x), position, keys, values)
+        x = x + attended
+        query = self.cross_attention_norm(x).unsqueeze(1)
+        x = x + self.cross_attention(query, memory_key, memory_value, lengths).squeeze(1)
+        return x + self.feed_forward(self.feed_forward_norm(x)), keys, values

@@ -1,0 +1,50 @@
+"""Translation quality of a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sacrebleu.metrics.bleu import BLEU
+
+from models.architecture import Generator
+from models.data.batches import collate
+from models.registry import ConfigError
+from models.training.data import Split
+from models.training.decode import greedy_decode
+from models.training.run import Run, load_run
+
+ROWS = 64
+
+
+def translate(run: Run, texts: list[str], max_length: int = 128) -> list[str]:
+    """Greedy translations, in the order of the texts."""
+    if not isinstance(run.model, Generator):
+        raise ConfigError(f"{run.path}: architecture {run.config.architecture_name!r} cannot translate")
+    sources = [run.source.source(text).ids for text in texts]
+    order = sorted(range(len(texts)), key=lambda i: len(sources[i]))
+    translations = [""] * len(texts)
+    target = run.target
+    for start in range(0, len(order), ROWS):
+        rows = order[start : start + ROWS]
+        batch = collate([(sources[i], []) for i in rows], pad=target.pad, bos=target.bos, eos=target.eos)
+        decoded = greedy_decode(run.model, batch.inputs, bos=target.bos, eos=target.eos, max_length=max_length)
+        for i, ids in zip(rows, decoded, strict=True):
+            translations[i] = target.decode(ids)
+    return translations
+
+
+def evaluate(path: Path, split: Split, data: Path | None = None) -> dict[str, str | int | float]:
+    """Greedy sacreBLEU of a run on one split, lower-cased (`bleu_lower_cased`) and cased (`bleu`)."""
+    run = load_run(path, data)
+    pairs = run.examples(split)
+    hypotheses = translate(run, [source for source, _ in pairs])
+    references = [[target for _, target in pairs]]
+    lower, cased = BLEU(lowercase=True), BLEU()
+    return {
+        "run": run.config.name,
+        "split": split,
+        "sentences": len(pairs),
+        "bleu_lower_cased": round(lower.corpus_score(hypotheses, references).score, 2),
+        "bleu": round(cased.corpus_score(hypotheses, references).score, 2),
+        "signature": str(cased.get_signature()),
+    }
