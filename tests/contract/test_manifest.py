@@ -136,7 +136,7 @@ def test_unknown_and_missing_fields_are_refused_together(bundle: Path) -> None:
 
 def test_a_newer_schema_asks_for_an_update(bundle: Path) -> None:
     rewrite(bundle, schema_version=2, something_new=True)
-    with pytest.raises(BundleError, match="schema version 2 is newer than 1.*update seqserve"):
+    with pytest.raises(BundleError, match=r"schema version 2 is newer than 1.*update seqserve"):
         load_manifest(bundle)
 
 
