@@ -1,0 +1,86 @@
+"""Which values activations take: real inputs through the fp32 graphs, one row at a time, no padding among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from contract.signature import GenerateSignature, GraphKind
+from export.drive import Array, Decoder, Feed, Row, Runner, collate, in_memory
+from export.passes.integer import Range, quantised_linears
+
+_SAMPLES = 512
+"""Values kept of one activation of one call, beside its lowest and highest."""
+_CANDIDATES = 80
+"""How many ranges are tried, evenly spaced from a quarter of the extremes to the extremes."""
+
+Ranges = dict[GraphKind, dict[str, Range]]
+
+
+def calibrate(
+    signature: GenerateSignature,
+    graphs: Mapping[GraphKind, ir.Model],
+    rows: Sequence[Row],
+    *,
+    bos: int,
+    eos: int | None,
+    max_steps: int,
+) -> Ranges:
+    """The range of every activation that int8 will round, for `encode` and `step`.
+
+    Each row is encoded and decoded greedily to its end or `max_steps`, so the step graph sees the states that it will
+    see in use. A range is the one that loses least: the mean squared error of rounding and clipping the values seen.
+    """
+    encode, step = _Watched(graphs["encode"]), _Watched(graphs["step"])
+    for row in rows:
+        decoder = Decoder.start(signature, encode, step, collate([row]), max_steps)
+        token = bos
+        for _ in range(max_steps):
+            token = int(decoder.advance(np.array([token]), 1)["candidates"][0, 0])
+            if token == eos:
+                break
+    return {"encode": encode.ranges(), "step": step.ranges()}
+
+
+class _Watched:
+    """A graph that remembers a sample of the inputs of its matrix products."""
+
+    def __init__(self, model: ir.Model) -> None:
+        probe = model.clone()
+        self._names = sorted({str(linear.x.name) for linear in quantised_linears(probe.graph)})
+        returned = {value.name for value in (*probe.graph.outputs, *probe.graph.inputs)}
+        values = {output.name: output for node in probe.graph for output in node.outputs}
+        probe.graph.outputs.extend(values[name] for name in self._names if name not in returned)
+        self._run: Runner = in_memory(probe)
+        self._samples: dict[str, list[Array]] = {name: [] for name in self._names}
+        self._random = np.random.default_rng(0)
+
+    def __call__(self, feed: Mapping[str, Array]) -> Feed:
+        outputs = self._run(feed)
+        for name in self._names:
+            values = (outputs[name] if name in outputs else feed[name]).ravel()
+            extremes = np.array([values.min(), values.max()])
+            self._samples[name].append(np.concatenate([extremes, self._random.choice(values, _SAMPLES)]))
+        return outputs
+
+    def ranges(self) -> dict[str, Range]:
+        return {name: best_range(np.concatenate(samples)) for name, samples in self._samples.items()}
+
+
+def best_range(values: Array) -> Range:
+    """The range whose 256 levels lose least of `values`, in mean squared error."""
+    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    return min(_shrunk(low, high), key=lambda bounds: _loss(values, *bounds))
+
+
+def _shrunk(low: float, high: float) -> Iterable[Range]:
+    return [(low * share, high * share) for share in np.linspace(0.25, 1.0, _CANDIDATES)]
+
+
+def _loss(values: Array, low: float, high: float) -> float:
+    scale = max((high - low) / 255, float(np.finfo(np.float32).tiny))
+    zero_point = round(-low / scale)
+    rounded = (np.clip(np.round(values / scale) + zero_point, 0, 255) - zero_point) * scale
+    return float(np.square(rounded - values).mean())

@@ -1,0 +1,114 @@
+"""Graphs driven from the host without the engine: one call after another, as calibration and verification need them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from contract.signature import GenerateSignature, State
+
+Array = NDArray[Any]
+Feed = dict[str, Array]
+Runner = Callable[[Mapping[str, Array]], Feed]
+"""One graph: arrays by input name → arrays by output name."""
+
+Row = Mapping[str, Array]
+"""Inputs of one row, without the rows axis and at its own length."""
+
+
+def in_memory(model: ir.Model) -> Runner:
+    """A graph on the CPU, run from memory."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session_runner(session)
+
+
+def session_runner(session: ort.InferenceSession) -> Runner:
+    """An open session as a function from names to arrays."""
+    names = [output.name for output in session.get_outputs()]
+
+    def run(feed: Mapping[str, Array]) -> Feed:
+        return dict(zip(names, session.run(names, dict(feed)), strict=True))
+
+    return run
+
+
+def collate(rows: Sequence[Row]) -> Feed:
+    """Rows of different lengths as one batch, padded with zeros."""
+    batch: Feed = {}
+    for name in rows[0]:
+        arrays = [np.asarray(row[name]) for row in rows]
+        shape = [max(sizes) for sizes in zip(*(array.shape for array in arrays), strict=True)]
+        batch[name] = np.zeros((len(arrays), *shape), dtype=arrays[0].dtype)
+        for index, array in enumerate(arrays):
+            place: tuple[int | slice, ...] = (index, *map(slice, array.shape))
+            batch[name][place] = array
+    return batch
+
+
+def initial_state(state: State, encoded: Mapping[str, Array], rows: int, capacity: int) -> Array:
+    """First value of a state `[rows, …]`, where a slot that others have used before would hold it.
+
+    Written-at-position states are full of numbers from nowhere past their initial part, as a used slot is: a step
+    that reads them shows at once.
+    """
+    if state.write == "at_position":
+        sizes = {"rows": rows, "target": capacity}
+        shape = [axis if isinstance(axis, int) else sizes[axis] for axis in state.axes]
+        value: Array = np.random.default_rng(0).normal(scale=10, size=shape).astype(state.dtype)
+        if state.initial is not None:
+            given = encoded[state.initial]
+            value[tuple(slice(size) for size in given.shape)] = given
+        return value
+    if state.initial is not None:
+        return encoded[state.initial]
+    return np.zeros([rows if axis == "rows" else int(axis) for axis in state.axes], dtype=state.dtype)
+
+
+@dataclass
+class Decoder:
+    """An encoded batch, stepped token by token."""
+
+    signature: GenerateSignature
+    step: Runner
+    statics: Feed
+    states: Feed
+    position: Array
+
+    @classmethod
+    def start(
+        cls, signature: GenerateSignature, encode: Runner, step: Runner, inputs: Mapping[str, Array], capacity: int
+    ) -> Decoder:
+        """Encode `inputs` and stand before the first position, with room for `capacity` of them."""
+        encoded = encode(inputs)
+        rows = next(iter(inputs.values())).shape[0]
+        statics = {t.name: inputs[t.name] if t.name in inputs else encoded[t.name] for t in signature.statics}
+        states = {state.name: initial_state(state, encoded, rows, capacity) for state in signature.states}
+        return cls(signature, step, statics, states, np.zeros(rows, np.int64))
+
+    def feed(self, token_ids: Array, k: int) -> Feed:
+        """What the next step would be given."""
+        scalars = {"token_ids": token_ids, "position": self.position, "k": np.array(k, np.int64)}
+        return {**scalars, **self.statics, **self.states}
+
+    def advance(self, token_ids: Array, k: int) -> Feed:
+        """Take one step with the tokens chosen last `[rows]` → all outputs of the step."""
+        outputs = self.step(self.feed(token_ids, k))
+        self.states = {state.name: outputs[state.successor] for state in self.signature.states}
+        self.position = self.position + 1
+        return outputs
+
+
+def log_probabilities(outputs: Mapping[str, Array]) -> Array:
+    """`[rows, vocabulary]` by token, of a step that was asked for the whole vocabulary."""
+    table = np.empty_like(outputs["scores"])
+    np.put_along_axis(table, outputs["candidates"], outputs["scores"], axis=1)
+    return table

@@ -1,0 +1,106 @@
+"""The modules that are traced: an architecture seen as the graphs of the contract.
+
+Each takes and returns plain tensors in the signature's order, so that names, axes and order have one source.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.onnx import is_in_onnx_export, ops
+
+from contract.signature import GenerateSignature, GraphKind
+from models.architecture import Generator
+from models.layers.exportable import ONNX_OPSET
+
+
+class GraphModule(nn.Module):
+    """One graph of a generator: `forward(*inputs)` in the signature's order → outputs in the signature's order."""
+
+    kind: GraphKind
+
+    def __init__(self, model: Generator, kind: GraphKind) -> None:
+        super().__init__()
+        self.model = model
+        self.kind = kind
+        inputs, outputs = model.signature.graph(kind)
+        self.input_names = tuple(tensor.name for tensor in inputs)
+        self.output_names = tuple(tensor.name for tensor in outputs)
+        self.eval()
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        outputs = self.compute(dict(zip(self.input_names, inputs, strict=True)))
+        if missing := [name for name in self.output_names if name not in outputs]:
+            raise ValueError(f"{type(self.model).__name__}.{self.kind} does not return {', '.join(missing)}")
+        return tuple(outputs[name] for name in self.output_names)
+
+    def compute(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Outputs by name."""
+        raise NotImplementedError
+
+
+class EncodeGraph(GraphModule):
+    """`encode`: statics that are not inputs, and initial states."""
+
+    def compute(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        return self.model.encode(inputs)
+
+
+class StepGraph(GraphModule):
+    """`step` and `explain_step`: the model's step, then the `k` best tokens and their log-probabilities."""
+
+    def compute(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        signature: GenerateSignature = self.model.signature
+        statics = {tensor.name: inputs[tensor.name] for tensor in signature.statics}
+        states = {state.name: inputs[state.name] for state in signature.states}
+        logits, following, attention = self.model.step(inputs["token_ids"], inputs["position"], statics, states)
+        candidates, scores = best_tokens(logits, inputs["k"])
+        outputs = {"candidates": candidates, "scores": scores}
+        outputs |= {state.successor: following[state.name] for state in signature.states}
+        return outputs if attention is None else outputs | {"attention": attention}
+
+
+class ExplainGraph(GraphModule):
+    """`explain`: attention over the source for every position of a known target."""
+
+    def compute(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        target_ids = inputs.pop("target_ids")
+        return {"attention": self.model.explain(inputs, target_ids)}
+
+
+_MODULES: dict[GraphKind, type[GraphModule]] = {
+    "encode": EncodeGraph,
+    "step": StepGraph,
+    "explain": ExplainGraph,
+    "explain_step": StepGraph,
+}
+
+
+def graph_module(model: Generator, kind: GraphKind) -> GraphModule:
+    """The module that computes one graph of a model."""
+    return _MODULES[kind](model, kind)
+
+
+def best_tokens(logits: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    """The `k` (scalar) best of `logits [rows, vocabulary]` → ids and log-probabilities, each `[rows, k]`, best first.
+
+    Normalising the whole vocabulary first costs less than normalising the k best with separate sums, and gives a row
+    the same bits whatever rows are beside it.
+    """
+    scores = logits.log_softmax(dim=-1)
+    if not is_in_onnx_export():
+        best, candidates = scores.topk(int(k), dim=-1)
+        return candidates, best
+    # `torch.topk` wants a Python integer, which would freeze k at the traced value.
+    width: Any = k.item()
+    best, candidates = ops.symbolic_multi_out(
+        "TopK",
+        (scores, k.unsqueeze(0)),
+        {"axis": -1},
+        dtypes=(scores.dtype, torch.int64),
+        shapes=((scores.shape[0], width),) * 2,
+        version=ONNX_OPSET,
+    )
+    return candidates, best

@@ -1,0 +1,58 @@
+"""The recipe of each precision: which passes, in which order.
+
+Every precision starts from the same simplified fp32 graphs, and every result is verified again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import onnx_ir as ir
+
+from contract.manifest import Precision
+from contract.signature import GraphKind
+from export.calibrate import Ranges
+from export.passes.half import convert_to_half
+from export.passes.integer import fold_embedding_scale, quantise_products, store_small
+from export.passes.linear import unify_linears
+from export.passes.simplify import fold_constants, forget_origin, share_equal
+
+Pass = Callable[[ir.Model], None]
+Graphs = dict[GraphKind, ir.Model]
+
+SIMPLIFY: tuple[Pass, ...] = (fold_constants, unify_linears, share_equal, forget_origin)
+
+
+def simplify(traced: Mapping[GraphKind, ir.Model]) -> Graphs:
+    """The fp32 graphs: what was traced, without what only the tracer needed."""
+    return {kind: _run(graph, SIMPLIFY) for kind, graph in traced.items()}
+
+
+def to_half(graphs: Mapping[GraphKind, ir.Model]) -> Graphs:
+    """The fp16 graphs of simplified fp32 ones, for CUDA."""
+    return {kind: _run(graph, (convert_to_half,)) for kind, graph in graphs.items()}
+
+
+def to_integer(graphs: Mapping[GraphKind, ir.Model], ranges: Ranges) -> Graphs:
+    """The int8 graphs of simplified fp32 ones, for CPUs.
+
+    Graphs that are not calibrated (the explaining ones, which run seldom) compute in fp32 on the same stored int8
+    weights.
+    """
+
+    def quantise(kind: GraphKind) -> tuple[Pass, ...]:
+        products: tuple[Pass, ...] = (lambda model: quantise_products(model, ranges[kind]),) if kind in ranges else ()
+        return (*products, store_small, fold_embedding_scale)
+
+    return {kind: _run(graph, quantise(kind)) for kind, graph in graphs.items()}
+
+
+PROVIDERS: dict[Precision, str] = {"fp32": "any", "int8": "cpu", "fp16": "cuda"}
+"""Where each precision is meant to run."""
+
+
+def _run(graph: ir.Model, passes: tuple[Pass, ...]) -> ir.Model:
+    model = graph.clone()
+    for run_pass in passes:
+        run_pass(model)
+    return model

@@ -1,0 +1,170 @@
+"""int8: matrix products in integer arithmetic with static activation scales, everything else stored small.
+
+Scales are fixed at export, so a row's numbers never depend on the rows beside it, as they do with dynamic scales.
+Products are written as ONNX Runtime's `MatMulIntegerToFloat` itself, because what the runtime makes of the same
+graph in Quantize/Dequantize form keeps the bias as one more node (docs/decisions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from export.errors import OptimiseError
+from export.passes.linear import Linear, linears
+from export.passes.values import (
+    CONTRIB,
+    add_constant,
+    constant,
+    first_consumer,
+    insert_before,
+    only_consumer,
+    remove_unused,
+    replace,
+)
+
+Range = tuple[float, float]
+"""Lowest and highest value that an activation is expected to take."""
+
+_SMALLEST = 16
+"""Products with fewer outputs stay in fp32: they cost nothing, and a score vector decides too much."""
+_STORED_BYTES = 4096
+"""Smaller tensors stay in fp32."""
+
+
+def quantised_linears(graph: ir.Graph) -> list[Linear]:
+    """The affine maps that int8 computes in integers."""
+    return [linear for linear in linears(graph) if min(linear.matrix().shape) >= _SMALLEST]
+
+
+def quantise_weight(matrix: NDArray[Any], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric int8 with one scale for each index along all axes but `axis` → values, scales (`axis` kept, size 1).
+
+    x86 processors without VNNI add two neighbouring products `u8 · s8` in 16 bits and cut off what does not fit. The
+    scale keeps the sum of any two neighbours along `axis` below that bound, so every processor gets the same numbers;
+    it costs about half a bit.
+    """
+    moved = np.moveaxis(np.abs(matrix), axis, -1)
+    padded = np.pad(moved, [(0, 0)] * (moved.ndim - 1) + [(0, moved.shape[-1] % 2)])
+    pairs = padded.reshape(*padded.shape[:-1], -1, 2).sum(axis=-1)
+    scale = np.maximum(pairs.max(axis=-1, keepdims=True), np.finfo(np.float32).tiny) / 127
+    scales = np.moveaxis(scale, -1, axis).astype(np.float32)
+    return np.clip(np.round(matrix / scales), -127, 127).astype(np.int8), scales
+
+
+def quantise_products(model: ir.Model, ranges: Mapping[str, Range]) -> None:
+    """Compute every affine map as `u8 activations · s8 weights`, with one weight scale for each output.
+
+    Args:
+        model: after `unify_linears`.
+        ranges: of the input of each map that `quantised_linears` lists, by value name.
+
+    Raises:
+        OptimiseError: a map's input was not calibrated.
+    """
+    graph = model.graph
+    weights: dict[tuple[ir.Value, bool], tuple[ir.Value, ir.Value]] = {}
+    activations: dict[ir.Value, tuple[ir.Value, ir.Value, ir.Value]] = {}
+    for linear in quantised_linears(graph):
+        if linear.x not in activations:
+            activations[linear.x] = _quantise_activation(graph, linear, ranges)
+        key = (linear.weight, linear.transposed)
+        if key not in weights:
+            weights[key] = _quantise_product_weight(graph, linear)
+        quantised, scale, zero_point = activations[linear.x]
+        weight, weight_scale = weights[key]
+        output = insert_before(
+            graph,
+            linear.last,
+            "MatMulIntegerToFloat",
+            [quantised, weight, scale, weight_scale, zero_point, None, linear.bias],
+            domain=CONTRIB,
+        )
+        replace(linear.output, output)
+    remove_unused(model)
+
+
+def store_small(model: ir.Model) -> None:
+    """Store remaining large weights as int8 with a scale for each row, multiplied back by the runtime as it loads.
+
+    For what is not an integer product: embeddings, recurrent ops, and graphs that run seldom. Written as Cast and Mul,
+    which the runtime folds, and not as DequantizeLinear, which it keeps: recomputed at every call, that made a GRU four
+    times slower. Rows are quantised as in `quantise_products`, so the graphs of a bundle share the stored values.
+    """
+    graph = model.graph
+    for value in tuple(graph.initializers.values()):
+        array = constant(value)
+        if array is None or array.dtype != np.float32 or array.nbytes < _STORED_BYTES or array.ndim < 2:
+            continue
+        is_product = any(use.node.op_type == "MatMul" and use.idx == 1 for use in value.uses())
+        quantised, scales = quantise_weight(array, axis=-2 if is_product else -1)
+        first = first_consumer(graph, value)
+        stored = add_constant(graph, f"{value.name}.int8", quantised)
+        cast = insert_before(graph, first, "Cast", [stored], {"to": ir.DataType.FLOAT}, dtype=ir.DataType.FLOAT)
+        scale = add_constant(graph, f"{value.name}.scale", scales)
+        restored = insert_before(graph, first, "Mul", [cast, scale], dtype=ir.DataType.FLOAT, shape=value.shape)
+        restored.name = f"{value.name}.restored"
+        value.replace_all_uses_with(restored)
+    remove_unused(model)
+    graph.sort()
+
+
+def fold_embedding_scale(model: ir.Model) -> None:
+    """Let the factor that a Transformer puts on its embeddings be part of their scales, after `store_small`."""
+    for gather in tuple(model.graph):
+        factor_node = only_consumer(gather.outputs[0]) if gather.op_type == "Gather" else None
+        table = gather.inputs[0]
+        restore = table.producer() if table is not None and len(table.uses()) == 1 else None
+        if factor_node is None or restore is None or (factor_node.op_type, restore.op_type) != ("Mul", "Mul"):
+            continue
+        factor = constant(factor_node.inputs[1 - factor_node.inputs.index(gather.outputs[0])])
+        scales = constant(restore.inputs[1])
+        if factor is not None and factor.size == 1 and scales is not None:
+            scaled = add_constant(model.graph, f"{restore.outputs[0].name}.scale", scales * factor.reshape(()))
+            restore.replace_input_with(1, scaled)
+            replace(factor_node.outputs[0], gather.outputs[0])
+            model.graph.remove(factor_node, safe=True)
+    remove_unused(model)
+
+
+def _quantise_activation(
+    graph: ir.Graph, linear: Linear, ranges: Mapping[str, Range]
+) -> tuple[ir.Value, ir.Value, ir.Value]:
+    """The u8 activation, its scale and its zero point; a ReLU in front is what rounding up to zero does anyway."""
+    name = str(linear.x.name)
+    if name not in ranges:
+        raise OptimiseError(f"{name!r} feeds a matrix product and was not calibrated: calibrate every graph's inputs")
+    low, high = min(ranges[name][0], 0.0), max(ranges[name][1], 0.0)
+    scale = max((high - low) / 255, float(np.finfo(np.float32).tiny))
+    zero_point = round(-low / scale)
+    scale_value = add_constant(graph, f"{name}.scale", np.array(scale, np.float32))
+    zero_value = add_constant(graph, f"{name}.zero_point", np.array(zero_point, np.uint8))
+    producer = linear.x.producer()
+    rectified = producer is not None and producer.op_type == "Relu" and zero_point == 0
+    source = producer.inputs[0] if rectified and producer is not None else linear.x
+    quantised = insert_before(
+        graph,
+        first_consumer(graph, linear.x),
+        "QuantizeLinear",
+        [source, scale_value, zero_value],
+        dtype=ir.DataType.UINT8,
+        shape=linear.x.shape,
+        name=f"{name}.quantised",
+    )
+    return quantised, scale_value, zero_value
+
+
+def _quantise_product_weight(graph: ir.Graph, linear: Linear) -> tuple[ir.Value, ir.Value]:
+    array = constant(linear.weight)
+    assert array is not None
+    quantised, scales = quantise_weight(array, axis=1 if linear.transposed else 0)
+    stored = add_constant(graph, f"{linear.weight.name}.int8", quantised)
+    scale = add_constant(graph, f"{linear.weight.name}.scales", scales.ravel())
+    if linear.transposed:
+        first = next(iter(graph))
+        stored = insert_before(graph, first, "Transpose", [stored], {"perm": [1, 0]}, dtype=ir.DataType.INT8)
+    return stored, scale
