@@ -1,0 +1,160 @@
+"""The service's commands: `python -m service serve | verify | predict | list`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from contract.manifest import BundleError, load_manifest
+from service.bundles import find_bundles
+from service.settings import ENV_PREFIX, Settings, available_cores
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+_TARGET = "service.app:SequenceService"
+_ROOT = Path(__file__).resolve().parent.parent
+_CLOSING_SECONDS = 5
+"""What is left to the server to close connections, once accepted requests are done or out of time."""
+
+
+@app.command()
+def serve(
+    bundles: Annotated[Path | None, typer.Option(help="Folder of bundles, NAME/VERSION/ each.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    provider: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, int8 or fp16; else the provider's own choice.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Compute threads; else all cores but one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
+) -> None:
+    """Serve every bundle of a folder over HTTP. All settings can be given as SEQSERVE_… variables too."""
+    given = {
+        "bundles": bundles and bundles.resolve(),
+        "host": host,
+        "port": port,
+        "provider": provider,
+        "precision": precision,
+        "threads": threads,
+        "workers": workers,
+    }
+    os.environ |= {f"{ENV_PREFIX}{name}".upper(): str(value) for name, value in given.items() if value is not None}
+    settings = _settings()
+    try:
+        for folder in find_bundles(settings):
+            load_manifest(folder)
+    except BundleError as error:
+        _fail(str(error))
+    _check_port(settings)
+    os.environ |= {"BENTOML_DO_NOT_TRACK": "True", "TOKENIZERS_PARALLELISM": "false"}
+    os.environ.setdefault("BENTOML_HOME", _state_folder(settings.port))
+    os.environ.setdefault(f"{ENV_PREFIX}BUNDLES", str(settings.bundles.resolve()))
+    command = [sys.executable, "-m", "bentoml", "serve", _TARGET, "--working-dir", str(_ROOT)]
+    command += ["--host", str(settings.host), "--port", str(settings.port)]
+    command += ["--timeout-graceful-shutdown", str(_CLOSING_SECONDS)]
+    os.execv(sys.executable, command)  # noqa: S606  # becomes the supervisor, so that signals and exit code are its own
+
+
+@app.command("list")
+def list_bundles(
+    bundles: Annotated[Path | None, typer.Option(help="Folder of bundles, NAME/VERSION/ each.")] = None,
+) -> None:
+    """List the bundles that would be served, each checked against its hashes."""
+    from rich.console import Console
+    from rich.table import Table
+
+    settings = _settings({"bundles": bundles} if bundles else None)
+    table = Table("name", "version", "task", "architecture", "precisions", "size", "scores")
+    try:
+        for folder in find_bundles(settings):
+            manifest = load_manifest(folder)
+            size = sum(file.bytes for file in manifest.files.values()) / 1e6
+            table.add_row(
+                manifest.name,
+                manifest.version,
+                manifest.task,
+                manifest.architecture,
+                ", ".join(variant.precision for variant in manifest.variants),
+                f"{size:.1f} MB",
+                ", ".join(f"{score.metric} {score.value:.1f} ({score.split})" for score in manifest.scores),
+            )
+    except BundleError as error:
+        _fail(str(error))
+    Console().print(table)
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="A bundle: NAME/ (its newest version) or NAME/VERSION/.")],
+    beam_size: Annotated[int | None, typer.Option(help="1 is greedy; else the bundle's default.")] = None,
+    length_penalty: Annotated[float | None, typer.Option(help="Else the bundle's default.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Longest translation of a sentence, in tokens.")] = None,
+    truncate: Annotated[bool, typer.Option(help="Cut sentences beyond the model's limit.")] = False,
+    precision: Annotated[str | None, typer.Option(help="fp32, int8 or fp16; else the provider's own choice.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Compute threads; else all cores.")] = None,
+) -> None:
+    """Translate lines from standard input to standard output, in order, without a server."""
+    from service.predict import predict_lines
+    from service.runtime.errors import RefusalError
+    from service.tasks.translate import Options
+
+    options = Options(beam_size=beam_size, length_penalty=length_penalty, max_length=max_length, truncate=truncate)
+    given = {"precision": precision, "threads": threads or available_cores()}
+    settings = _settings({name: value for name, value in given.items() if value is not None})
+    lines = sys.stdin.read().removesuffix("\n").split("\n")
+    try:
+        for line in predict_lines(bundle, lines, options, settings):
+            typer.echo(line)
+    except (BundleError, RefusalError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="A bundle: NAME/ (its newest version) or NAME/VERSION/.")],
+) -> None:
+    """Prove a bundle on this machine: every file against its hash, every graph against PyTorch's numbers."""
+
+
+def _settings(given: dict[str, object] | None = None) -> Settings:
+    try:
+        return Settings.model_validate(given or {})
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}" for fault in error.errors()]
+        _fail("\n".join(faults))
+
+
+def _check_port(settings: Settings) -> None:
+    """Tell at once what the server would tell in a stack trace."""
+    family = socket.AF_INET6 if settings.host.version == 6 else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((str(settings.host), settings.port))
+        except OSError as error:
+            _fail(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; choose another --port")
+
+
+def _state_folder(port: int) -> str:
+    """Where BentoML and the metrics keep their files: one folder a port, so that services do not wipe each other's."""
+    try:
+        folder = Path.home() / ".cache" / "seqserve" / f"port-{port}"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return tempfile.mkdtemp(prefix="seqserve-")
+    return str(folder)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"seqserve: {message}", err=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,11 @@
+"""The HTTP face: one FastAPI app, strict about what it takes.
+
+- `gate`       what every request passes first: identity, limits, deadline, counting, draining
+- `life`       loading, ready, draining
+- `errors`     problem documents (RFC 9457)
+- `schemas`    request and reply bodies
+- `waiting`    from the engine's thread to the event loop, with an eye on the client
+- `events`     server-sent events
+- `translate`, `models`, `docs`   routes
+- `app`        puts them together
+"""

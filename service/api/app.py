@@ -1,0 +1,109 @@
+"""The HTTP face, put together."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from service.api.docs import add_docs
+from service.api.errors import (
+    CLIENT_GONE,
+    MEDIA_TYPE,
+    ClientGoneError,
+    Problem,
+    ProblemError,
+    as_problem,
+    from_status,
+    from_validation,
+    internal_error,
+)
+from service.api.gate import METRICS_PATH, Gate, context_of
+from service.api.life import Life
+from service.api.models import model_routes
+from service.api.translate import translate_routes
+from service.catalogue import UnknownModelError
+from service.metrics import CONTENT_TYPE_LATEST, render
+from service.runtime.errors import RefusalError
+from service.settings import Settings
+
+_DESCRIPTION = """\
+Sequence models with continuous batching. Errors are problem documents (RFC 9457) with a stable `type`.
+A request may shorten its deadline by `X-Request-Timeout` (seconds); replies carry an `X-Request-ID`.
+"""
+_OPENAPI_URL = "/v1/openapi.json"
+
+
+def create_face(life: Life, settings: Settings) -> ASGIApp:
+    """Everything that BentoML does not answer itself, behind the gate."""
+    app = FastAPI(
+        title="seqserve",
+        version="1",
+        description=_DESCRIPTION,
+        openapi_url=_OPENAPI_URL if settings.docs else None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={"default": {"model": Problem, "description": "a problem", "content": {MEDIA_TYPE: {}}}},
+    )
+    app.include_router(translate_routes(life, settings), prefix="/v1")
+    app.include_router(model_routes(life), prefix="/v1")
+    _add_metrics(app, life)
+    if settings.docs:
+        add_docs(app, _OPENAPI_URL)
+    _add_problems(app)
+    gate = Gate(app, life, settings)
+    if not settings.cors_origins:
+        return gate
+    return CORSMiddleware(
+        gate,
+        allow_origins=settings.cors_origins,
+        allow_methods=("GET", "POST"),
+        allow_headers=("Content-Type", "X-Request-ID", "X-Request-Timeout"),
+        expose_headers=("X-Request-ID", "Retry-After"),
+    )
+
+
+def _add_metrics(app: FastAPI, life: Life) -> None:
+    """`GET /metrics`, in place of BentoML's: its own figures carry the raw path of every request as a label."""
+
+    @app.get(METRICS_PATH, include_in_schema=False, tags=["metrics"])
+    def metrics() -> Response:
+        if life.loaded:
+            for model in life.catalogue:
+                model.metrics.sampled(model.engine.queue_depth, model.engine.running_rows)
+        return Response(render(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_problems(app: FastAPI) -> None:
+    """Every error becomes a problem document."""
+
+    def reply(request: Request, problem: ProblemError) -> Response:
+        context = context_of(request.scope)
+        context.reason = problem.kind.slug
+        return problem.response(context.id)
+
+    async def refused(request: Request, error: Exception) -> Response:
+        return reply(request, as_problem(error) or internal_error())
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return reply(request, from_validation(error, request))
+
+    async def by_status(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        response = reply(request, from_status(error, request))
+        response.headers.update(error.headers or {})
+        return response
+
+    async def gone(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=CLIENT_GONE)
+
+    for refusal in (ProblemError, RefusalError, UnknownModelError):
+        app.add_exception_handler(refusal, refused)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, by_status)
+    app.add_exception_handler(ClientGoneError, gone)
+    app.add_exception_handler(Exception, refused)

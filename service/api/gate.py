@@ -1,0 +1,180 @@
+"""What every request passes first: identity, readiness, limits on the body, deadline and counting.
+
+Pure ASGI around the app: a framework's middleware classes would cost a task and a queue for each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.errors import CLIENT_GONE, ClientGoneError, ProblemError, internal_error
+from service.api.life import Life, Stage
+from service.metrics import REJECTED, REQUEST_DURATION
+from service.settings import Settings
+
+_LOG = logging.getLogger("bentoml.seqserve")
+METRICS_PATH = "/metrics"
+_CONTEXT = "seqserve.context"
+_REQUEST_ID = re.compile(rb"[\w.:-]{1,128}")
+_OUTCOMES = {429: "rejected", 503: "rejected", 504: "timeout", CLIENT_GONE: "gone"}
+
+
+@dataclass
+class RequestContext:
+    """What is known about a request beside its body. `deadline` is a `time.monotonic()` instant.
+
+    `model` is set once it is known to be one that is served; `reason` when the request is refused.
+    """
+
+    id: str
+    started: float
+    deadline: float
+    model: str = ""
+    reason: str = ""
+    status: int = 0
+
+
+def context_of(scope: Scope) -> RequestContext:
+    """The context of a request that passed the gate."""
+    return cast(RequestContext, scope[_CONTEXT])
+
+
+class Gate:
+    """The outermost layer of the HTTP face. Nothing that happens behind it reaches the server as an exception."""
+
+    def __init__(self, app: ASGIApp, life: Life, settings: Settings) -> None:
+        self._app = app
+        self._life = life
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"this service speaks HTTP, not {scope['type']}")
+        headers = dict(scope["headers"])
+        started = time.monotonic()
+        context = RequestContext(_request_id(headers), started, started + self._settings.deadline)
+        scope[_CONTEXT] = context
+
+        async def identified(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                context.status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", context.id.encode())]
+            await send(message)
+
+        self._life.enter()
+        try:
+            await self._pass(scope, headers, receive, identified, context)
+        except ProblemError as problem:
+            context.reason = problem.kind.slug
+            await problem.response(context.id)(scope, receive, identified)
+        except ClientGoneError:
+            # Nobody reads it, but BentoML's timeout waits for a reply until it fires.
+            await Response(status_code=CLIENT_GONE)(scope, receive, identified)
+        except Exception:  # noqa: BLE001  # the last place where one can be reported; the app has replied already
+            _LOG.exception("request %s failed", context.id)
+            context.reason = "internal-error"
+            if not context.status:
+                await internal_error().response(context.id)(scope, receive, identified)
+        finally:
+            self._life.leave()
+            self._count(context, scope)
+
+    async def _pass(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send, context: RequestContext
+    ) -> None:
+        if scope["path"] != METRICS_PATH:
+            self._check_stage()
+        context.deadline = context.started + self._allowed(headers)
+        if scope["method"] not in ("POST", "PUT", "PATCH"):
+            await self._app(scope, receive, send)
+            return
+        body = await self._body(headers, receive, context)
+        waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        await self._app(scope, replay, send)
+
+    def _check_stage(self) -> None:
+        stage = self._life.stage
+        if stage is Stage.LOADING:
+            raise ProblemError("not-ready", "the models are being loaded: retry when /readyz answers 200")
+        if stage is Stage.FAILED:
+            raise ProblemError("not-ready", "the models could not be loaded: see the service's log")
+        if stage is Stage.DRAINING:
+            raise ProblemError("shutting-down", "the service is shutting down: send the request to another replica")
+
+    def _allowed(self, headers: dict[bytes, bytes]) -> float:
+        """Seconds the request may take: the client may ask for less than the service allows, never for more."""
+        asked = headers.get(b"x-request-timeout")
+        if asked is None:
+            return self._settings.deadline
+        try:
+            seconds = float(asked)
+        except ValueError:
+            seconds = math.nan
+        if not seconds > 0:
+            given = asked.decode("latin-1")
+            raise ProblemError("invalid-header", f"{given!r} is not a number of seconds above 0", "X-Request-Timeout")
+        return min(seconds, self._settings.deadline)
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive, context: RequestContext) -> bytes:
+        """The whole body, never more of it in memory than the limit.
+
+        Raises:
+            ProblemError: it is too large, or too slow.
+            ClientGoneError: it will never be whole.
+        """
+        limit = self._settings.max_body_bytes
+        too_large = ProblemError("body-too-large", f"the body is longer than {limit} bytes: send fewer texts at a time")
+        announced = headers.get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > limit:
+            raise too_large
+        seconds = min(self._settings.body_timeout, context.deadline - time.monotonic())
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientGoneError
+                    chunk = message.get("body", b"")
+                    size += len(chunk)
+                    if size > limit:
+                        raise too_large
+                    chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        return b"".join(chunks)
+        except TimeoutError:
+            detail = f"the body did not arrive within {seconds:g} s: send it faster, or in smaller requests"
+            raise ProblemError("body-timeout", detail) from None
+
+    def _count(self, context: RequestContext, scope: Scope) -> None:
+        # The router leaves the route it matched in the scope; its tag is the task.
+        task = scope["route"].tags[0] if "route" in scope else ""
+        status = context.status
+        outcome = _OUTCOMES.get(status) or ("ok" if status < 400 else "invalid" if status < 500 else "failed")
+        seconds = time.monotonic() - context.started
+        REQUEST_DURATION.labels(task, context.model, outcome).observe(seconds)
+        if context.reason:
+            REJECTED.labels(task, context.reason).inc()
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    return uuid.uuid4().hex

@@ -1,0 +1,127 @@
+"""Routes that say what is served."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from contract.manifest import DecodingDefaults, Licence, Limits, Manifest, Precision, Score
+from contract.tasks import TaskName
+from service.api.life import Life
+from service.catalogue import Catalogue, Model, UnknownModelError
+
+
+class ModelSummary(BaseModel):
+    """A model that is served, and how."""
+
+    name: str = Field(examples=["translation-en-de"])
+    version: str = Field(examples=["1.0.0"])
+    task: TaskName
+    default: bool = Field(description="whether it serves its task's requests that name no model")
+    source_language: str | None = Field(examples=["en"])
+    target_language: str | None = Field(examples=["de"])
+    provider: Literal["cpu", "cuda"] = Field(description="where it runs")
+    precision: Precision = Field(description="the precision it runs in")
+    explains: bool = Field(description="whether it has attention to explain with")
+
+
+class VariantReply(BaseModel):
+    """A precision that the bundle holds."""
+
+    precision: Precision
+    provider: Literal["cpu", "cuda", "any"]
+    status: Literal["verified", "unproven"]
+    tolerance: float
+    max_error: float | None
+    metrics: dict[str, float]
+
+
+class ModelDetails(ModelSummary):
+    """All that a caller can know about a model."""
+
+    architecture: str
+    parameters: int
+    created: str
+    vocabulary_size: int
+    slots: int = Field(description="rows decoded at once; no beam is wider")
+    limits: Limits = Field(description="longest input and output of a sentence, in tokens")
+    decoding: DecodingDefaults
+    variants: list[VariantReply]
+    scores: list[Score]
+    licence: Licence
+
+
+class ModelsReply(BaseModel):
+    """Every model that is served."""
+
+    models: list[ModelSummary]
+
+
+def model_routes(life: Life) -> APIRouter:
+    """`GET /models` and `GET /models/{name}`."""
+    router = APIRouter(tags=["models"])
+
+    @router.get("/models")
+    async def models() -> ModelsReply:
+        """List the models that are served."""
+        catalogue = life.catalogue
+        return ModelsReply(models=[_summary(model, catalogue) for model in catalogue])
+
+    @router.get("/models/{name}")
+    async def model(name: str) -> ModelDetails:
+        """Describe one model."""
+        catalogue = life.catalogue
+        found = catalogue.get(name)
+        if found is None:
+            raise UnknownModelError(None, name, [model.name for model in catalogue])
+        return _details(found, catalogue)
+
+    return router
+
+
+def _summary(model: Model, catalogue: Catalogue) -> ModelSummary:
+    manifest = model.bundle.manifest
+    return ModelSummary(
+        name=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
+        default=catalogue.is_default(model),
+        source_language=manifest.preprocessing.source_language,
+        target_language=manifest.preprocessing.target_language,
+        provider=model.bundle.provider,
+        precision=model.bundle.variant.precision,
+        explains=manifest.signature.attention is not None,
+    )
+
+
+def _details(model: Model, catalogue: Catalogue) -> ModelDetails:
+    manifest = model.bundle.manifest
+    return ModelDetails(
+        **_summary(model, catalogue).model_dump(),
+        architecture=manifest.architecture,
+        parameters=manifest.parameters,
+        created=manifest.created,
+        vocabulary_size=manifest.vocabulary_size,
+        slots=model.engine.slots,
+        limits=manifest.limits,
+        decoding=manifest.decoding,
+        variants=_variants(manifest),
+        scores=list(manifest.scores),
+        licence=manifest.licence,
+    )
+
+
+def _variants(manifest: Manifest) -> list[VariantReply]:
+    return [
+        VariantReply(
+            precision=variant.precision,
+            provider=variant.provider,
+            status=variant.status,
+            tolerance=variant.tolerance,
+            max_error=variant.max_error,
+            metrics=variant.metrics,
+        )
+        for variant in manifest.variants
+    ]

@@ -1,0 +1,162 @@
+"""Request and reply bodies: unknown fields are refused, nothing is coerced."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from service.tasks.attention import AttentionMap
+from service.tasks.translate import Options, Rendering, Translation
+
+
+class Body(BaseModel):
+    """A body that means what it says."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _whole(text: str) -> str:
+    """JSON can spell half a surrogate pair, which is no text and which no tokenizer takes."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            message = "Half a surrogate pair stands at character {position}"
+            raise PydanticCustomError("half_character", message, {"position": error.start}) from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
+
+
+def _as_list(value: object) -> object:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return value
+    raise PydanticCustomError("text_type", "Input should be a text or a list of texts")
+
+
+Texts = Annotated[
+    list[Text],
+    BeforeValidator(_as_list),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+_TEXT = "what to translate; a paragraph is split into sentences and joined again"
+
+
+class _TranslateOptions(Body):
+    model: str | None = Field(None, description="name of a model; else the default", examples=["translation-en-de"])
+    beam_size: int | None = Field(None, ge=1, description="1 is greedy; else the model's default")
+    length_penalty: float | None = Field(
+        None, ge=0, le=10, description="exponent of the length by which scores are divided; else the model's default"
+    )
+    max_length: int | None = Field(
+        None, ge=1, description="longest translation of a sentence, in tokens; else it follows from its length"
+    )
+    alternatives: int = Field(0, ge=0, description="further translations wanted, fewer than beam_size")
+    explain: bool = Field(False, description="add tokens and an attention map")
+    truncate: bool = Field(False, description="cut sentences beyond the model's limit instead of refusing them")
+
+    def options(self) -> Options:
+        """What the task needs to know."""
+        return Options(
+            beam_size=self.beam_size,
+            length_penalty=self.length_penalty,
+            max_length=self.max_length,
+            alternatives=self.alternatives,
+            explain=self.explain,
+            truncate=self.truncate,
+        )
+
+
+class TranslateRequest(_TranslateOptions):
+    """Texts to translate."""
+
+    text: Texts = Field(
+        min_length=1, description=f"{_TEXT}; one text or a list", examples=["A man is riding a bicycle."]
+    )
+
+
+class TranslateStreamRequest(_TranslateOptions):
+    """A text to translate while the reader looks on."""
+
+    text: Text = Field(description=_TEXT, examples=["A man is riding a bicycle."])
+
+
+class SourceTokenReply(BaseModel):
+    """A token of the source and where it stands, in characters of the text that was sent."""
+
+    text: str
+    start: int
+    end: int
+
+
+class AttentionReply(BaseModel):
+    """Row t of `weights` is what the model looked at when it chose target t, the end token last."""
+
+    axes: list[str] = Field(examples=[["target", "source"]])
+    sources: list[SourceTokenReply]
+    targets: list[str]
+    weights: list[list[float]]
+
+
+class RenderingReply(BaseModel):
+    """One way to translate a text."""
+
+    text: str = Field(examples=["Ein Mann fährt Fahrrad."])
+    score: float = Field(
+        description="sum of log-probabilities over length^length_penalty, over all sentences together; at most 0",
+        examples=[-0.31],
+    )
+    tokens: list[str] | None = Field(None, description="with explain: the tokens of the translation")
+    attention: AttentionReply | None = Field(None, description="with explain: what the model looked at")
+
+
+class TranslationReply(RenderingReply):
+    """The best translation of a text."""
+
+    alternatives: list[RenderingReply] | None = Field(
+        None,
+        description="where asked for, best first: the n-th is made of the n-th best translation of each sentence",
+    )
+    truncated: bool | None = Field(None, description="true where a sentence was cut before it was translated")
+    unfinished: bool | None = Field(None, description="true where a translation reached max_length before its end")
+
+
+class TranslateReply(BaseModel):
+    """Translations in the order of the texts."""
+
+    model: str = Field(description="name of the model", examples=["translation-en-de"])
+    version: str = Field(description="version of the model", examples=["1.0.0"])
+    translations: list[TranslationReply]
+
+
+def translation_reply(translation: Translation, options: Options) -> TranslationReply:
+    """A translation as it is replied; what is not there is left out."""
+    best = _rendering(translation.best)
+    return TranslationReply(
+        text=best.text,
+        score=best.score,
+        tokens=best.tokens,
+        attention=best.attention,
+        alternatives=[_rendering(other) for other in translation.alternatives] if options.alternatives else None,
+        truncated=translation.truncated or None,
+        unfinished=translation.unfinished or None,
+    )
+
+
+def _rendering(rendering: Rendering) -> RenderingReply:
+    attention = None if rendering.attention is None else _attention(rendering.attention)
+    return RenderingReply(text=rendering.text, score=rendering.score, tokens=rendering.tokens, attention=attention)
+
+
+def _attention(attention: AttentionMap) -> AttentionReply:
+    return AttentionReply(
+        axes=list(attention.axes),
+        sources=[SourceTokenReply(text=t.text, start=t.start, end=t.end) for t in attention.sources],
+        targets=attention.targets,
+        weights=attention.weights,
+    )

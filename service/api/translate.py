@@ -1,0 +1,98 @@
+"""Routes of the task translate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from service.api.errors import CLIENT_GONE, ClientGoneError, as_problem, internal_error
+from service.api.events import MEDIA_TYPE as EVENT_STREAM
+from service.api.events import EventStream, event, piece_event
+from service.api.gate import RequestContext, context_of
+from service.api.job import Job
+from service.api.life import Life
+from service.api.schemas import TranslateReply, TranslateRequest, TranslateStreamRequest
+from service.api.waiting import Progress, follow, gather
+from service.runtime.requests import Generation
+from service.settings import Settings
+from service.tasks.growing import GrowingParagraph
+
+_LOG = logging.getLogger("bentoml.seqserve")
+_STREAM_EXAMPLE = (
+    'event: token\ndata: {"text":"Ein Mann"}\n\nevent: token\ndata: {"text":" fährt Fahrrad."}\n\n'
+    'event: done\ndata: {"model":"translation-en-de","version":"1.0.0","translations":[{"text":'
+    '"Ein Mann fährt Fahrrad.","score":-0.31}]}\n\n'
+)
+_STREAM_REPLY: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "events `token` whose texts joined are the translation, then one event `done` with the reply of "
+        "/v1/translate, or `error` with a problem document",
+        "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}},
+    }
+}
+
+
+def translate_routes(life: Life, settings: Settings) -> APIRouter:
+    """`POST /translate` and `POST /translate/stream`."""
+    router = APIRouter(tags=["translate"])
+
+    @router.post("/translate", response_model_exclude_none=True)
+    async def translate(body: TranslateRequest, request: Request) -> TranslateReply:
+        """Translate one text or a list of texts."""
+        context = context_of(request.scope)
+        model = life.catalogue.pick("translate", body.model)
+        context.model = model.name
+        job = await Job.prepare(model, body.text, body.options(), settings)
+        generations = await gather(model.engine, job.requests(context.deadline), request.receive, context.deadline)
+        return await job.reply(generations, context.deadline)
+
+    @router.post("/translate/stream", status_code=200, response_class=EventStream, responses=_STREAM_REPLY)
+    async def translate_stream(body: TranslateStreamRequest, request: Request) -> EventStream:
+        """Translate a text and send it as it grows: only what no later word can change is sent."""
+        context = context_of(request.scope)
+        model = life.catalogue.pick("translate", body.model)
+        context.model = model.name
+        job = await Job.prepare(model, [body.text], body.options(), settings)
+        progress = follow(model.engine, job.requests(context.deadline), request.receive, context.deadline)
+        # A refusal comes before the head is sent, so that it has a status of its own.
+        first = await anext(progress)
+        return EventStream(_events(job, first, progress, context))
+
+    return router
+
+
+async def _events(
+    job: Job, first: Progress, progress: AsyncGenerator[Progress], context: RequestContext
+) -> AsyncIterator[bytes]:
+    """The events of one stream, sentence after sentence. What goes wrong after the head is an event as well."""
+    paragraph = GrowingParagraph(job.model.bundle.target, [piece.sentence.separator for piece in job.pieces])
+    generations: dict[int, Generation] = {}
+
+    def heard(step: Progress) -> str:
+        if step.generation is None:
+            return paragraph.push(step.index, step.ids)
+        generations[step.index] = step.generation
+        return paragraph.finish(step.index, job.model.translator.text(step.generation.hypotheses[0]))
+
+    try:
+        async with aclosing(progress):
+            if text := heard(first):
+                yield piece_event(text)
+            async for step in progress:
+                if text := heard(step):
+                    yield piece_event(text)
+        reply = await job.reply([generations[index] for index in range(len(job.pieces))], context.deadline)
+        yield event("done", reply.model_dump_json(exclude_none=True).encode())
+    except ClientGoneError:
+        context.status = CLIENT_GONE
+    except Exception as error:  # noqa: BLE001  # the head is sent: it can only be told as an event
+        problem = as_problem(error)
+        if problem is None:
+            _LOG.exception("request %s failed", context.id)
+            problem = internal_error()
+        context.status, context.reason = problem.kind.status, problem.kind.slug
+        yield event("error", problem.document(context.id))

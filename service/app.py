@@ -1,0 +1,135 @@
+"""The BentoML service: life cycle, readiness, health, and the mounted HTTP face.
+
+The supervisor imports this module too, so what is heavy is imported by the worker's start-up alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import bentoml
+
+from contract.manifest import BundleError
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+_LOG = logging.getLogger("bentoml.seqserve")
+_GC_THRESHOLD = 50_000
+"""Objects. BentoML keeps some of every request until its timeout, and the usual 700 would walk them all the time."""
+_TIMEOUT_MARGIN = 1.0
+
+settings = Settings()
+
+
+class _Face:
+    """The mounted app, which exists once the worker has started."""
+
+    app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.app is not None, "BentoML serves no request before its start-up hooks have run"
+        await self.app(scope, receive, send)
+
+
+face = _Face()
+
+
+@bentoml.service(
+    workers=settings.workers,
+    # Our own deadline ends every request; BentoML's timeout must never fire first, for its reply is not ours.
+    traffic={"timeout": settings.deadline + _TIMEOUT_MARGIN},
+    http={"host": str(settings.host), "port": settings.port},
+    logging={"access": {"enabled": False}},
+    metrics={"enabled": False, "namespace": "bentoml_service"},
+    tracing={"excluded_urls": ".*"},
+)
+@bentoml.asgi_app(face, path="/")
+class SequenceService:
+    """Sequence models over HTTP."""
+
+    def __init__(self) -> None:
+        from service.api.life import Life
+
+        self.life = Life()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._signals: set[int] = set()
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    async def start(self) -> None:
+        """Put up the HTTP face and load the models behind it, so that probes are answered meanwhile."""
+        from service.api.app import create_face
+
+        face.app = create_face(self.life, settings)
+        self._drain_on(signal.SIGTERM)
+        self._drain_on(signal.SIGINT)
+        self._spawn(self._load())
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    async def stop(self) -> None:
+        """Stop the engines; what they were asked for is done, or out of time."""
+        if self.life.loaded:
+            await asyncio.to_thread(self.life.catalogue.close, drain=False)
+
+    async def __is_ready__(self) -> bool:
+        """Whether every model is loaded and warmed up, and new requests are taken."""
+        return self.life.ready
+
+    async def __is_alive__(self) -> bool:
+        """Whether waiting may still help; where not, the orchestrator starts another one."""
+        return self.life.alive
+
+    async def _load(self) -> None:
+        from service.catalogue import load_catalogue
+        from service.metrics import forget_dead_workers
+
+        forget_dead_workers()
+        try:
+            catalogue = await asyncio.to_thread(load_catalogue, settings)
+        except BundleError as error:
+            _LOG.error("%s", error)  # the message says it all
+            self.life.fail()
+        except Exception:  # noqa: BLE001  # whatever it is, the service stays up to report that it is not ready
+            _LOG.exception("the models could not be loaded")
+            self.life.fail()
+        else:
+            # What is loaded stays: the collector need not look at it ever again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(_GC_THRESHOLD, 20, 20)
+            self.life.start(catalogue)
+
+    def _drain_on(self, number: signal.Signals) -> None:
+        """On a signal, finish what was accepted before the server hears of it; on its second, end at once."""
+        server = signal.getsignal(number)
+        assert callable(server), "the server listens to signals before it runs start-up hooks"
+        loop = asyncio.get_running_loop()
+
+        def handle(received: int, frame: FrameType | None) -> None:
+            again, first = received in self._signals, not self._signals
+            self._signals.add(received)
+            if again:
+                server(received, frame)
+            elif first:
+                loop.call_soon_threadsafe(lambda: self._spawn(self._drain(lambda: server(received, frame))))
+
+        signal.signal(number, handle)
+
+    async def _drain(self, end: Callable[[], object]) -> None:
+        """Refuse new requests with 503, finish the accepted ones, then let the server end."""
+        if not await self.life.drain(settings.shutdown_grace):
+            _LOG.warning("%d requests were not done within %g s", self.life.in_flight, settings.shutdown_grace)
+            await self.stop()
+        end()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,151 @@
+"""Every metric of the service, declared once: prefix `seqserve_`, base units, label values from closed sets.
+
+`task` and `model` are names that are served (empty where a request named none that is), `outcome` and `reason` come
+from the code. With several worker processes, the figures of all are summed when they are read.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import generate_latest as _generate
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from contract.manifest import Manifest
+from service.runtime.requests import Generation
+
+__all__ = ["CONTENT_TYPE_LATEST", "EngineMetrics", "render"]
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_STEP_SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 1.0)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_COST = (16, 64, 256, 1024, 4096, 16384, 65536)
+_RATIO = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
+
+REQUEST_DURATION = Histogram(
+    "seqserve_request_duration_seconds",
+    "From the first byte of a request to the last byte of its reply.",
+    ("task", "model", "outcome"),
+    buckets=_SECONDS,
+)
+REJECTED = Counter("seqserve_rejected_total", "Requests that were not served.", ("task", "reason"))
+PREPROCESS = Histogram(
+    "seqserve_preprocess_duration_seconds", "Text to ids, a request.", ("task", "model"), buckets=_STEP_SECONDS
+)
+POSTPROCESS = Histogram(
+    "seqserve_postprocess_duration_seconds", "Ids to text, a request.", ("task", "model"), buckets=_STEP_SECONDS
+)
+QUEUE = Histogram(
+    "seqserve_queue_duration_seconds", "From submission to admission, a sentence.", ("model",), buckets=_SECONDS
+)
+INFERENCE = Histogram(
+    "seqserve_inference_duration_seconds", "One run of a graph.", ("model", "graph"), buckets=_STEP_SECONDS
+)
+FIRST_TOKEN = Histogram(
+    "seqserve_time_to_first_token_seconds", "From submission to the first token.", ("model",), buckets=_SECONDS
+)
+INTER_TOKEN = Histogram(
+    "seqserve_inter_token_seconds",
+    "Mean time between tokens after the first, a sentence.",
+    ("model",),
+    buckets=_STEP_SECONDS,
+)
+BATCH_ROWS = Histogram("seqserve_batch_rows", "Rows of one run of a graph.", ("model", "graph"), buckets=_ROWS)
+BATCH_COST = Histogram(
+    "seqserve_batch_cost_tokens", "Rows × padded length of one encoded batch.", ("model",), buckets=_COST
+)
+PADDING = Histogram(
+    "seqserve_batch_padding_ratio", "Share of padding in one encoded batch.", ("model",), buckets=_RATIO
+)
+QUEUE_DEPTH = Gauge("seqserve_queue_depth", "Sentences that wait for slots.", ("model",), multiprocess_mode="livesum")
+RUNNING_ROWS = Gauge("seqserve_running_rows", "Rows that are being decoded.", ("model",), multiprocess_mode="livesum")
+TOKENS = Counter("seqserve_tokens_total", "Tokens read and written.", ("model", "direction"))
+MODEL_INFO = Gauge(
+    "seqserve_model_info",
+    "1 for each model that is loaded.",
+    ("model", "version", "precision", "provider"),
+    multiprocess_mode="livemax",
+)
+
+
+class EngineMetrics:
+    """One model's figures. Implements the runtime's `Observer`: its methods are called on the engine's thread."""
+
+    def __init__(self, manifest: Manifest, precision: str, provider: str) -> None:
+        name = manifest.name
+        MODEL_INFO.labels(name, manifest.version, precision, provider).set(1)
+        self._preprocess = PREPROCESS.labels(manifest.task, name)
+        self._postprocess = POSTPROCESS.labels(manifest.task, name)
+        self._queue = QUEUE.labels(name)
+        self._encode_seconds, self._step_seconds = INFERENCE.labels(name, "encode"), INFERENCE.labels(name, "step")
+        self._encode_rows, self._step_rows = BATCH_ROWS.labels(name, "encode"), BATCH_ROWS.labels(name, "step")
+        self._cost, self._padding = BATCH_COST.labels(name), PADDING.labels(name)
+        self._first_token, self._inter_token = FIRST_TOKEN.labels(name), INTER_TOKEN.labels(name)
+        self._depth, self._running = QUEUE_DEPTH.labels(name), RUNNING_ROWS.labels(name)
+        self._read, self._written = TOKENS.labels(name, "input"), TOKENS.labels(name, "output")
+
+    def preprocessed(self, seconds: float, tokens: int) -> None:
+        """A request's texts became this many ids."""
+        self._preprocess.observe(seconds)
+        self._read.inc(tokens)
+
+    def postprocessed(self, seconds: float) -> None:
+        """A request's ids became text."""
+        self._postprocess.observe(seconds)
+
+    def sampled(self, depth: int, rows: int) -> None:
+        """What the gauges show when they are read: a loop with nothing to do reports nothing by itself."""
+        self._depth.set(depth)
+        self._running.set(rows)
+
+    def queued(self, depth: int) -> None:
+        self._depth.set(depth)
+
+    def admitted(self, queue_seconds: float) -> None:
+        self._queue.observe(queue_seconds)
+
+    def encoded(self, rows: int, cost: int, padding: float, seconds: float) -> None:
+        self._encode_seconds.observe(seconds)
+        self._encode_rows.observe(rows)
+        self._cost.observe(cost)
+        self._padding.observe(padding)
+
+    def stepped(self, rows: int, seconds: float) -> None:
+        self._step_seconds.observe(seconds)
+        self._step_rows.observe(rows)
+        self._running.set(rows)
+
+    def first_token(self, seconds: float) -> None:
+        self._first_token.observe(seconds)
+
+    def finished(self, generation: Generation) -> None:
+        self._written.inc(len(generation.hypotheses[0].token_ids))
+        if generation.steps > 1:
+            after_first = generation.total_seconds - generation.first_token_seconds
+            self._inter_token.observe(after_first / (generation.steps - 1))
+
+    def dropped(self, reason: str) -> None:
+        """A sentence was dropped; its request is counted once, by the HTTP face, under the same reason."""
+
+
+def render() -> bytes:
+    """All figures in Prometheus' text format, summed over the worker processes where there are several."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
+        return _generate(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+    return _generate(registry)
+
+
+def forget_dead_workers() -> None:
+    """Drop the gauges that workers which no longer run left behind, so that nothing counts their queues for ever."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    for path in Path(folder).glob("gauge_live*_*.db") if folder else ():
+        process = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            mark_process_dead(process, folder)  # type: ignore[no-untyped-call]

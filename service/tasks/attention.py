@@ -1,0 +1,67 @@
+"""What the model looked at, in terms of the text that was sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contract.text import EOS, Encoding
+
+_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class SourceToken:
+    """A token of the source: the text it stands for and where that is, in characters of the text that was sent."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class AttentionMap:
+    """Weights `[targets, sources]`: row t is what the model looked at when it chose token t, the end token last.
+
+    Sentences are translated one by one, so a paragraph's map has a block for each sentence and zeros elsewhere.
+    """
+
+    axes: tuple[str, ...]
+    sources: list[SourceToken]
+    targets: list[str]
+    weights: list[list[float]]
+
+
+@dataclass(frozen=True)
+class SentenceAttention:
+    """One sentence's part: its source tokens, its target tokens and `weights [targets, sources]`."""
+
+    sources: list[SourceToken]
+    targets: list[str]
+    weights: NDArray[np.float32]
+
+
+def source_tokens(text: str, encoding: Encoding, offset: int) -> list[SourceToken]:
+    """The tokens of a sentence that starts at character `offset` of the text; the spaces around a word are left out."""
+    tokens = []
+    for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
+        covered = text[start:end]
+        word = covered.strip()
+        first = offset + start + len(covered) - len(covered.lstrip())
+        tokens.append(SourceToken(EOS if token == EOS else word, first, first + len(word)))
+    return tokens
+
+
+def attention_map(axes: tuple[str, ...], sentences: list[SentenceAttention]) -> AttentionMap:
+    """One map over all sentences."""
+    sources = [token for sentence in sentences for token in sentence.sources]
+    targets = [token for sentence in sentences for token in sentence.targets]
+    weights = np.zeros((len(targets), len(sources)))
+    row = column = 0
+    for sentence in sentences:
+        height, width = len(sentence.targets), len(sentence.sources)
+        weights[row : row + height, column : column + width] = sentence.weights[:height, :width]
+        row, column = row + height, column + width
+    return AttentionMap(axes, sources, targets, np.round(weights, _DECIMALS).tolist())

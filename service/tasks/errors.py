@@ -1,0 +1,52 @@
+"""What a task refuses beside what the runtime refuses, one class per reason."""
+
+from __future__ import annotations
+
+from service.runtime.errors import RefusalError
+
+
+class TaskRefusalError(RefusalError):
+    """An input that the task does not take. `field` names the part of the request at fault."""
+
+    def __init__(self, detail: str, field: str) -> None:
+        self.field = field
+        super().__init__(detail)
+
+
+class EmptyTextError(TaskRefusalError):
+    """There is nothing to work on."""
+
+    reason = "empty-text"
+
+    def __init__(self, field: str) -> None:
+        super().__init__("the text is empty or holds nothing but spaces: send at least one word", field)
+
+
+class TextTooLongError(TaskRefusalError):
+    """A text is longer than a limit."""
+
+    reason = "input-too-long"
+
+
+class TooManySentencesError(TaskRefusalError):
+    """A request's texts hold more sentences than may be queued at once."""
+
+    reason = "too-many-sentences"
+
+    def __init__(self, count: int, limit: int, field: str) -> None:
+        super().__init__(f"{count} sentences in one request, the limit is {limit}: send fewer at a time", field)
+
+
+class BeamLimitError(TaskRefusalError):
+    """A beam wider than the service allows."""
+
+    reason = "beam-too-wide"
+
+    def __init__(self, beam_size: int, limit: int) -> None:
+        super().__init__(f"a beam of {beam_size} is wider than the limit of {limit}: ask for less", "beam_size")
+
+
+class BadOptionError(TaskRefusalError):
+    """An option whose value does not go with the model or with another option."""
+
+    reason = "invalid-request"

@@ -1,0 +1,231 @@
+"""Translation: text → sentences → ids → the engine's requests → translations, joined again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from contract.signature import GenerateSignature
+from contract.text import EOS, Encoding
+from service.runtime.bundle import Bundle
+from service.runtime.decoding import DecodingEngine
+from service.runtime.errors import NoAttentionError
+from service.runtime.requests import Array, GenerateRequest, Generation, Hypothesis, Search
+from service.runtime.search import normalised_score
+from service.tasks.attention import AttentionMap, SentenceAttention, attention_map, source_tokens
+from service.tasks.errors import BadOptionError, BeamLimitError, EmptyTextError, TextTooLongError
+from service.tasks.sentences import Sentence, split_sentences
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to translate; None takes the bundle's default."""
+
+    beam_size: int | None = None
+    length_penalty: float | None = None
+    max_length: int | None = None
+    alternatives: int = 0
+    explain: bool = False
+    truncate: bool = False
+
+
+@dataclass(frozen=True)
+class TextLimits:
+    """What is refused whatever the model: characters of a text, tokens of a text to explain, width of a beam."""
+
+    characters: int = 20_000
+    explain_tokens: int = 512
+    beam_size: int = 16
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A sentence as the model reads it: closed by EOS, and cut to the model's limit where that was asked for."""
+
+    sentence: Sentence
+    source: Encoding
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One way to translate a text.
+
+    `score` is the sum of log-probabilities over length^length_penalty, both taken over all sentences together, so that
+    it is a single sentence's own score where there is one. `tokens` and `attention` are there when asked for.
+    """
+
+    text: str
+    score: float
+    tokens: list[str] | None = None
+    attention: AttentionMap | None = None
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The best rendering and the further ones, the n-th made of the n-th best of each sentence.
+
+    `truncated`: a sentence was cut before it was translated. `unfinished`: a translation reached its length limit.
+    """
+
+    best: Rendering
+    alternatives: list[Rendering]
+    truncated: bool
+    unfinished: bool
+
+
+class Translator:
+    """What stands before and after the model of one bundle."""
+
+    def __init__(self, bundle: Bundle, limits: TextLimits | None = None) -> None:
+        self._bundle = bundle
+        self._manifest = bundle.manifest
+        self._limits = limits or TextLimits()
+
+    def search(self, options: Options) -> Search:
+        """The search that a request's options describe, `max_length` aside.
+
+        Raises:
+            NoAttentionError: an explanation of a model without attention.
+            BeamLimitError: a beam wider than the limit.
+            BadOptionError: more alternatives than the beam holds, or a longer output than the model's limit.
+        """
+        defaults = self._manifest.decoding
+        wanted = options.alternatives + 1
+        beam_size = options.beam_size or max(defaults.beam_size, wanted)
+        if beam_size > self._limits.beam_size:
+            raise BeamLimitError(beam_size, self._limits.beam_size)
+        if wanted > beam_size:
+            detail = f"a beam of {beam_size} holds {beam_size - 1} alternatives: ask for fewer, or widen beam_size"
+            raise BadOptionError(detail, "alternatives")
+        limit = self._manifest.limits.target
+        if options.max_length is not None and options.max_length > limit:
+            raise BadOptionError(f"{options.max_length} is above this model's limit of {limit} tokens", "max_length")
+        if options.explain and self._attention_axes is None:
+            raise NoAttentionError(self._manifest.name)
+        penalty = defaults.length_penalty if options.length_penalty is None else options.length_penalty
+        return Search(beam_size=beam_size, length_penalty=penalty, max_length=limit, alternatives=wanted)
+
+    def read(self, text: str, options: Options, field: str) -> list[Piece]:
+        """The sentences of a text, ready for the model. `field` names the text in errors.
+
+        Raises:
+            EmptyTextError, TextTooLongError: there is nothing to translate, or too much.
+        """
+        if len(text) > self._limits.characters:
+            detail = f"{len(text)} characters, the limit is {self._limits.characters}: send the text in parts"
+            raise TextTooLongError(detail, field)
+        sentences = split_sentences(text, self._manifest.preprocessing.source_language)
+        if not sentences:
+            raise EmptyTextError(field)
+        pieces = [self._read_sentence(sentence, options, field) for sentence in sentences]
+        length, limit = sum(len(piece.source.ids) for piece in pieces), self._limits.explain_tokens
+        if options.explain and length > limit:
+            detail = f"{length} tokens to explain, the limit is {limit}: explain fewer sentences at a time"
+            raise TextTooLongError(detail, field)
+        return pieces
+
+    def request(
+        self,
+        piece: Piece,
+        search: Search,
+        options: Options,
+        deadline: float | None = None,
+        on_tokens: Callable[[list[int]], None] | None = None,
+    ) -> GenerateRequest:
+        """The engine's request for one sentence. Where no length is asked for, it follows from the source's."""
+        defaults = self._manifest.decoding
+        by_source = int(defaults.max_length_ratio * len(piece.source.ids)) + defaults.max_length_offset
+        max_length = options.max_length or min(by_source, self._manifest.limits.target)
+        return GenerateRequest(_inputs(piece), replace(search, max_length=max_length), deadline, on_tokens)
+
+    def write(self, pieces: list[Piece], generations: list[Generation], search: Search) -> Translation:
+        """Put the sentences' translations together."""
+        ranks = max(len(generation.hypotheses) for generation in generations)
+        renderings = [self._render(pieces, _ranked(generations, rank), search) for rank in range(ranks)]
+        return Translation(
+            best=renderings[0],
+            alternatives=renderings[1:],
+            truncated=any(piece.truncated for piece in pieces),
+            unfinished=not all(hypothesis.finished for hypothesis in _ranked(generations, 0)),
+        )
+
+    def explain(
+        self, engine: DecodingEngine, pieces: list[Piece], generations: list[Generation], translation: Translation
+    ) -> Translation:
+        """Add tokens and attention to every rendering. Runs the model again: blocking."""
+        renderings = [translation.best, *translation.alternatives]
+        parts: list[list[SentenceAttention]] = [[] for _ in renderings]
+        for piece, generation in zip(pieces, generations, strict=True):
+            hypotheses = [_ranked([generation], rank)[0] for rank in range(len(renderings))]
+            maps = engine.explain(_inputs(piece), [hypothesis.token_ids for hypothesis in hypotheses])
+            sources = source_tokens(piece.sentence.text, piece.source, piece.sentence.start)
+            for part, hypothesis, weights in zip(parts, hypotheses, maps, strict=True):
+                part.append(SentenceAttention(sources, self._targets(hypothesis), weights))
+        axes = self._attention_axes
+        assert axes is not None
+        explained = [
+            replace(
+                rendering,
+                tokens=[token for sentence in part for token in sentence.targets if token != EOS],
+                attention=attention_map(axes, part),
+            )
+            for rendering, part in zip(renderings, parts, strict=True)
+        ]
+        return replace(translation, best=explained[0], alternatives=explained[1:])
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """Text of one sentence's hypothesis."""
+        return self._bundle.target.decode(hypothesis.token_ids)
+
+    @property
+    def _attention_axes(self) -> tuple[str, ...] | None:
+        signature = self._manifest.signature
+        assert isinstance(signature, GenerateSignature)
+        return None if signature.attention is None else tuple(map(str, signature.attention.axes))
+
+    def _read_sentence(self, sentence: Sentence, options: Options, field: str) -> Piece:
+        source = self._bundle.source.source(sentence.text)
+        length, limit = len(source.ids), self._manifest.limits.source
+        if length <= limit:
+            return Piece(sentence, source, truncated=False)
+        if not options.truncate:
+            start = f" (from character {sentence.start})" if sentence.start else ""
+            detail = (
+                f"a sentence{start} has {length} tokens, the limit of model {self._manifest.name!r} is {limit}: "
+                "shorten it, or set truncate to true"
+            )
+            raise TextTooLongError(detail, field)
+        kept = limit - 1
+        end = source.offsets[kept - 1][1] if kept else 0
+        cut = Encoding(
+            [*source.ids[:kept], source.ids[-1]],
+            [*source.tokens[:kept], source.tokens[-1]],
+            [*source.offsets[:kept], (end, end)],
+        )
+        return Piece(sentence, cut, truncated=True)
+
+    def _render(self, pieces: list[Piece], hypotheses: list[Hypothesis], search: Search) -> Rendering:
+        text = "".join(
+            self.text(hypothesis) + piece.sentence.separator
+            for piece, hypothesis in zip(pieces, hypotheses, strict=True)
+        )
+        log_probability = sum(hypothesis.log_probability for hypothesis in hypotheses)
+        length = sum(len(hypothesis.token_ids) + int(hypothesis.finished) for hypothesis in hypotheses)
+        return Rendering(text, normalised_score(log_probability, length, search.length_penalty))
+
+    def _targets(self, hypothesis: Hypothesis) -> list[str]:
+        tokens = self._bundle.target.tokens(hypothesis.token_ids)
+        return [*tokens, EOS] if hypothesis.finished else tokens
+
+
+def _inputs(piece: Piece) -> dict[str, Array]:
+    ids = np.array(piece.source.ids, dtype=np.int64)
+    return {"source_ids": ids, "source_lengths": np.asarray(len(ids), dtype=np.int64)}
+
+
+def _ranked(generations: list[Generation], rank: int) -> list[Hypothesis]:
+    """The hypothesis of a rank of each sentence; a sentence with fewer gives its last."""
+    return [generation.hypotheses[min(rank, len(generation.hypotheses) - 1)] for generation in generations]

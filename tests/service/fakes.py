@@ -1,0 +1,215 @@
+"""An engine without a model, for what stands around the engine: it says what it is told, word by word."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from contract.manifest import DecodingDefaults, File, Graph, Licence, Limits, Manifest, SpecialIds
+from contract.manifest import TextPreprocessing, Variant
+from contract.signature import Attention, GenerateSignature, State, Tensor
+from contract.text import SPECIAL_TOKENS, UNK, TextCodec
+from service.catalogue import Catalogue, Model
+from service.metrics import EngineMetrics
+from service.runtime.bundle import Bundle
+from service.runtime.errors import BeamTooWideError, DeadlineExceededError, QueueFullError, ShuttingDownError
+from service.runtime.requests import Array, GenerateRequest, Generation, Hypothesis
+from service.tasks.translate import TextLimits, Translator
+
+SOURCE_LIMIT = 24
+SENTENCES = [
+    "A man is riding a bicycle.",
+    "Two dogs play in the snow!",
+    "Is the girl reading a red book?",
+    "Ein Mann fährt Fahrrad, z.B. in Köln.",
+]
+
+
+def make_codec() -> TextCodec:
+    tokenizer = Tokenizer(models.BPE(unk_token=UNK))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(vocab_size=90, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    return TextCodec(tokenizer)
+
+
+def make_manifest(name: str, *, attention: bool = True, vocabulary_size: int = 90) -> Manifest:
+    signature = GenerateSignature(
+        inputs=(
+            Tensor(name="source_ids", dtype="int64", axes=("rows", "source")),
+            Tensor(name="source_lengths", dtype="int64", axes=("rows",)),
+        ),
+        states=(State(name="hidden", dtype="float32", axes=("rows", 4), initial="start"),),
+        attention=Attention(axes=("target", "source")) if attention else None,
+        explain="explain" if attention else None,
+    )
+    graphs = tuple(
+        Graph(kind=kind, file=f"{kind}.onnx", inputs=signature.graph(kind)[0], outputs=signature.graph(kind)[1])
+        for kind in signature.graph_kinds()
+    )
+    variant = Variant(
+        precision="fp32", provider="any", status="verified", graphs=graphs, golden="golden.npz", tolerance=1e-4
+    )
+    used = [graph.file for graph in graphs] + ["golden.npz", "tokenizer.json"]
+    return Manifest(
+        schema_version=1,
+        name=name,
+        version="1.2",
+        task="translate",
+        architecture="none",
+        parameters=1,
+        created="2026-01-01T00:00:00Z",
+        opset=24,
+        signature=signature,
+        variants=(variant,),
+        vocabulary_size=vocabulary_size,
+        special=SpecialIds(pad=0, unk=1, bos=2, eos=3),
+        limits=Limits(source=SOURCE_LIMIT, target=40),
+        decoding=DecodingDefaults(beam_size=2),
+        preprocessing=TextPreprocessing(
+            source_tokenizer="tokenizer.json", target_tokenizer="tokenizer.json", source_language="en"
+        ),
+        licence=Licence(data="none", source="made up", terms="none"),
+        files={file: File(bytes=0, sha256="0" * 64) for file in used},
+    )
+
+
+@dataclass(eq=False)
+class FakeTicket:
+    request: GenerateRequest
+    future: Future[Generation] = field(default_factory=Future)
+
+    def cancel(self) -> None:
+        self.future.cancel()
+
+
+class FakeEngine:
+    """Repeats the source, a token at a time; the second-best hypothesis lacks its last token.
+
+    While `held`, nothing is worked on. `seen` keeps every request that was submitted.
+    """
+
+    slots = 8
+
+    def __init__(self, *, max_queue: int = 64) -> None:
+        self.max_queue = max_queue
+        self.seen: list[GenerateRequest] = []
+        self.tickets: list[FakeTicket] = []
+        self.error: Exception | None = None
+        self.running_rows = 0
+        self._queue: deque[FakeTicket] = deque()
+        self._wake = threading.Condition()
+        self._held = False
+        self._closing = False
+        self._thread = threading.Thread(target=self._loop, daemon=True)
+        self._thread.start()
+
+    @property
+    def queue_depth(self) -> int:
+        return len(self._queue)
+
+    def hold(self) -> None:
+        self._held = True
+
+    def release(self) -> None:
+        with self._wake:
+            self._held = False
+            self._wake.notify()
+
+    def submit(self, request: GenerateRequest) -> FakeTicket:
+        if self.error is not None:
+            raise self.error
+        if request.search.beam_size > self.slots:
+            raise BeamTooWideError(request.search.beam_size, self.slots)
+        ticket = FakeTicket(request)
+        with self._wake:
+            if self._closing:
+                raise ShuttingDownError
+            if len(self._queue) >= self.max_queue:
+                raise QueueFullError(self.max_queue)
+            self.seen.append(request)
+            self.tickets.append(ticket)
+            self._queue.append(ticket)
+            self._wake.notify()
+        return ticket
+
+    def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:
+        rows, source = max(map(len, token_ids)) + 1, len(inputs["source_ids"])
+        weights = np.full((len(token_ids), rows, source), 1 / source, dtype=np.float32)
+        return weights
+
+    def close(self, *, drain: bool = True, timeout: float = 30.0) -> None:
+        with self._wake:
+            self._closing = True
+            waiting = list(self._queue)
+            self._wake.notify()
+        if not drain:
+            for ticket in waiting:
+                ticket.cancel()
+        self.release()
+        self._thread.join(timeout)
+
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                while self._held or not (self._queue or self._closing):
+                    self._wake.wait()
+                if not self._queue:
+                    return
+                ticket = self._queue.popleft()
+            self._work(ticket)
+
+    def _work(self, ticket: FakeTicket) -> None:
+        request = ticket.request
+        if ticket.future.cancelled():
+            return
+        if request.deadline is not None and time.monotonic() > request.deadline:
+            _settle(ticket.future, DeadlineExceededError())
+            return
+        ids = [int(i) for i in request.inputs["source_ids"][:-1]]
+        finished = len(ids) < request.search.max_length
+        ids = ids[: request.search.max_length]
+        for token in ids if request.on_tokens else ():
+            assert request.on_tokens is not None
+            request.on_tokens([token])
+        best = Hypothesis(ids, -0.5, -0.5 * (len(ids) + 1), finished)
+        other = Hypothesis(ids[:-1], -0.75, -0.75 * len(ids), finished)
+        hypotheses = [best, other][: request.search.alternatives]
+        _settle(ticket.future, Generation(hypotheses, 0.0, 0.001, 0.002, len(ids) + 1))
+
+
+def _settle(future: Future[Any], result: Generation | Exception) -> None:
+    try:
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+    except InvalidStateError:
+        assert future.cancelled()
+
+
+def make_bundle(name: str = "echo", *, attention: bool = True) -> Bundle:
+    codec = make_codec()
+    manifest = make_manifest(name, attention=attention)
+    return Bundle(Path("nowhere"), manifest, manifest.variants[0], "cpu", codec, codec)
+
+
+def make_catalogue(engine: FakeEngine, limits: TextLimits | None = None) -> Catalogue:
+    """Two models over one engine: `echo`, the default, and `mute`, which has no attention."""
+    catalogue = []
+    for name, attention in (("echo", True), ("mute", False)):
+        bundle = make_bundle(name, attention=attention)
+        metrics = EngineMetrics(bundle.manifest, "fp32", "cpu")
+        catalogue.append(Model(bundle, engine, Translator(bundle, limits), metrics))  # type: ignore[arg-type]
+    return Catalogue(catalogue, {})
