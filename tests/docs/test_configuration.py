@@ -1,0 +1,46 @@
+"""The page of settings says what the code says, and the example of a training config is one."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from models.data.parallel import LineAligned, Table
+from models.registry import parse
+from models.training.config import parse_config
+from service.settings import ENV_PREFIX, SHIPPED_BUNDLES, Settings
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def default(value: Any) -> str:
+    if value is None:
+        return ""
+    if value == SHIPPED_BUNDLES:
+        return "`artifacts`"
+    return f"`{value if isinstance(value, str) else json.dumps(value, default=str)}`".replace('"', "")
+
+
+def row(name: str) -> str:
+    field = Settings.model_fields[name]
+    return f"| `{ENV_PREFIX}{name.upper()}` | {default(field.default)} | {field.description} |"
+
+
+def test_every_setting_has_its_row() -> None:
+    page = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    shown = [line for line in page.splitlines() if line.startswith(f"| `{ENV_PREFIX}")]
+    assert shown == [row(name) for name in Settings.model_fields]
+
+
+@pytest.mark.parametrize(("number", "files"), [(0, LineAligned), (1, Table)])
+def test_the_training_configs_are_valid(number: int, files: type[LineAligned] | type[Table]) -> None:
+    page = (DOCS / "train-on-your-own-data.md").read_text(encoding="utf-8")
+    fields = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[number])
+    config = parse_config(fields, "the page")
+    assert isinstance(config.data.train, files)
+    parse(config.architecture_name, config.architecture_fields(10, 10))
