@@ -37,6 +37,13 @@ def test_every_setting_has_its_row() -> None:
     assert shown == [row(name) for name in Settings.model_fields]
 
 
+def test_the_readme_shows_some_of_the_same_settings() -> None:
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(rf"^\| `{ENV_PREFIX}(\w+)` \| ([^|]*) \|", text, re.MULTILINE)
+    assert len(shown) >= 5
+    assert shown == [(name, default(Settings.model_fields[name.lower()].default)) for name, _ in shown]
+
+
 @pytest.mark.parametrize(("number", "files"), [(0, LineAligned), (1, Table)])
 def test_the_training_configs_are_valid(number: int, files: type[LineAligned] | type[Table]) -> None:
     page = (DOCS / "train-on-your-own-data.md").read_text(encoding="utf-8")
