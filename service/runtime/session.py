@@ -18,6 +18,8 @@ ProviderChoice = Literal["auto", "cpu", "cuda"]
 _ERROR_LEVEL = 3
 _SLOW_ON_CPU = ["SkipLayerNormFusion"]
 """Measured several times slower than the Add and LayerNormalization it replaces (docs/decisions)."""
+_pool_sizes: list[int] = []
+"""Threads of the process's pool, once there is one."""
 
 
 class ProviderError(RuntimeError):
@@ -52,11 +54,15 @@ def resolve_provider(choice: ProviderChoice) -> Provider:
     return choice
 
 
-@cache
 def configure_threads(intra_op: int) -> None:
-    """Set the process's one pool of compute threads, which every session shares. Counts once, before any session."""
-    ort.set_global_thread_pool_sizes(intra_op, 1)
-    ort.set_default_logger_severity(_ERROR_LEVEL)
+    """Make the process's one pool of compute threads, which every session shares.
+
+    Only the first call counts, since a pool cannot be replaced; it must come before the first session.
+    """
+    if not _pool_sizes:
+        ort.set_global_thread_pool_sizes(intra_op, 1)
+        ort.set_default_logger_severity(_ERROR_LEVEL)
+        _pool_sizes.append(intra_op)
 
 
 def create_session(path: Path, provider: Provider, *, prepack: bool = True, optimise: bool = True) -> InferenceSession:

@@ -1,0 +1,136 @@
+"""Proves a bundle from the numbers that travel with it: no PyTorch, no network, the code that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from contract.manifest import Manifest, Precision, Variant, latest_version, load_manifest
+from contract.signature import GenerateSignature, GraphKind, Signature
+from service.runtime.requests import Array
+from service.runtime.session import Provider, configure_threads, create_session, cuda_available
+
+_STEPS = ("step", "explain_step")
+
+
+class VerificationError(Exception):
+    """A bundle whose graphs do not reproduce their golden outputs; the message lists every one that does not."""
+
+    def __init__(self, folder: Path, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__(f"{folder} is not proven:" + "".join(f"\n  - {fault}" for fault in faults))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How far one output of one graph is from its golden value.
+
+    `max_error` is the largest absolute difference, None where the graph cannot run here; `note` then says why.
+    """
+
+    precision: Precision
+    graph: GraphKind
+    output: str
+    max_error: float | None
+    tolerance: float
+    note: str = ""
+
+
+def verify_bundle(folder: Path) -> list[Measurement]:
+    """Check every hash of a bundle, then run every graph on its golden inputs.
+
+    Graphs that need CUDA are measured where there is a device and reported as not run elsewhere.
+
+    Raises:
+        BundleError: `folder` (`NAME/VERSION/`, or `NAME/` for its newest version) is not a sound bundle.
+        VerificationError: an output is further from its golden value than the variant's tolerance.
+    """
+    configure_threads(1)
+    folder = latest_version(folder)
+    manifest = load_manifest(folder)
+    measured = [found for variant in manifest.variants for found in _verify_variant(folder, manifest, variant)]
+    faults = [
+        f"{m.precision}/{m.graph}: {m.output} differs by {m.max_error:.3g}, allowed is {m.tolerance:.3g}"
+        for m in measured
+        if m.max_error is not None and not m.max_error <= m.tolerance
+    ]
+    if faults:
+        raise VerificationError(folder, faults)
+    return measured
+
+
+def output_errors(
+    signature: Signature,
+    kind: GraphKind,
+    inputs: Mapping[str, Array],
+    expected: Mapping[str, Array],
+    actual: Mapping[str, Array],
+) -> dict[str, float]:
+    """Largest absolute difference of each output of a graph; infinite where the shapes differ.
+
+    Candidates and scores are compared as log-probabilities by token, since equal scores may come in any order. Of a
+    state written at positions only what has been written counts.
+    """
+    expected, actual = dict(expected), dict(actual)
+    if isinstance(signature, GenerateSignature) and kind in _STEPS:
+        for outputs in (expected, actual):
+            outputs["scores"] = log_probabilities(outputs.pop("candidates"), outputs["scores"])
+            for state in signature.states:
+                if state.write == "at_position":
+                    axis = state.axes.index("target")
+                    outputs[state.successor] = _written(outputs[state.successor], inputs["position"], axis)
+    return {name: _difference(value, actual[name]) for name, value in expected.items()}
+
+
+def log_probabilities(candidates: Array, scores: Array) -> Array:
+    """`[rows, k]` of a step asked for the whole vocabulary → `[rows, vocabulary]` by token id."""
+    table = np.full_like(scores, np.nan)
+    np.put_along_axis(table, candidates.astype(np.int64), scores, axis=1)
+    return table
+
+
+def _verify_variant(folder: Path, manifest: Manifest, variant: Variant) -> list[Measurement]:
+    with np.load(folder / variant.golden, allow_pickle=False) as stored:
+        golden = {name: stored[name] for name in stored.files}
+    provider: Provider = "cuda" if variant.provider == "cuda" else "cpu"
+    measured = []
+    for graph in variant.graphs:
+        if provider == "cuda" and not cuda_available():
+            note = "not run: it needs a CUDA device"
+            measured += [
+                Measurement(variant.precision, graph.kind, t.name, None, variant.tolerance, note) for t in graph.outputs
+            ]
+            continue
+        inputs = _select(golden, f"{graph.kind}.in.")
+        expected = _select(golden, f"{graph.kind}.out.")
+        session = create_session(folder / graph.file, provider, prepack=False)
+        actual = dict(zip(expected, session.run(list(expected), inputs), strict=True))
+        errors = output_errors(manifest.signature, graph.kind, inputs, expected, actual)
+        measured += [
+            Measurement(variant.precision, graph.kind, name, error, variant.tolerance) for name, error in errors.items()
+        ]
+    return measured
+
+
+def _select(golden: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {name.removeprefix(prefix): array for name, array in golden.items() if name.startswith(prefix)}
+
+
+def _written(array: Array, position: Array, axis: int) -> Array:
+    """The array with zeros past each row's `position` along `axis`."""
+    shape = [1] * array.ndim
+    shape[axis] = array.shape[axis]
+    index = np.arange(array.shape[axis]).reshape(shape)
+    last = position.astype(np.int64).reshape(-1, *[1] * (array.ndim - 1))
+    written: Array = np.where(np.less_equal(index, last), array, np.zeros((), array.dtype))
+    return written
+
+
+def _difference(expected: Array, actual: Array) -> float:
+    if expected.shape != actual.shape:
+        return float("inf")
+    difference = np.abs(expected.astype(np.float64) - actual.astype(np.float64))
+    return float(difference.max(initial=0.0)) if not np.isnan(difference).any() else float("inf")
