@@ -73,7 +73,8 @@ class Transformer(Generator):
 
     @property
     def signature(self) -> GenerateSignature:
-        size = self.config.hidden_size
+        heads = self.config.num_heads
+        size = self.config.hidden_size // heads
         lengths = TensorSpec(name="source_lengths", dtype="int64", axes=("rows",))
         layers = range(self.config.decoder_layers)
         return GenerateSignature(
@@ -81,13 +82,18 @@ class Transformer(Generator):
             statics=(
                 lengths,
                 *(
-                    TensorSpec(name=f"layer.{i}.memory_{kind}", dtype="float32", axes=("rows", "source", size))
+                    TensorSpec(name=f"layer.{i}.memory_{kind}", dtype="float32", axes=("rows", heads, "source", size))
                     for i in layers
                     for kind in ("key", "value")
                 ),
             ),
             states=tuple(
-                State(name=f"layer.{i}.{kind}", dtype="float32", axes=("rows", "target", size), write="at_position")
+                State(
+                    name=f"layer.{i}.{kind}",
+                    dtype="float32",
+                    axes=("rows", heads, "target", size),
+                    write="at_position",
+                )
                 for i in layers
                 for kind in ("key", "value")
             ),

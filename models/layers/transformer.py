@@ -9,7 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.layers.dropout import Dropout
-from models.layers.exportable import attention, causal_attention, length_mask, split_heads, write_at
+from models.layers.exportable import (
+    attention,
+    cached_attention,
+    causal_attention,
+    length_mask,
+    merge_heads,
+    split_heads,
+)
 
 
 def sinusoids(length: int, hidden_size: int) -> Tensor:
@@ -33,21 +40,15 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """`x [rows, time, hidden]` → same shape; each row sees its first `lengths [rows]`, None means causal."""
-        query, key, value = self.query_key_value(x).chunk(3, dim=-1)
-        if lengths is None:
-            attended = causal_attention(query, key, value, self.num_heads)
-        else:
-            attended = attention(query, key, value, lengths, self.num_heads)
-        projected: Tensor = self.output(attended)
+        query, key, value = (split_heads(part, self.num_heads) for part in self.query_key_value(x).chunk(3, dim=-1))
+        attended = causal_attention(query, key, value) if lengths is None else attention(query, key, value, lengths)
+        projected: Tensor = self.output(merge_heads(attended))
         return projected
 
     def step(self, x: Tensor, position: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`x [rows, hidden]` at `position [rows]`, over caches `[rows, target, hidden]` → output and caches."""
-        query, key, value = self.query_key_value(x).chunk(3, dim=-1)
-        keys = write_at(keys, key, position)
-        values = write_at(values, value, position)
-        attended = attention(query.unsqueeze(1), keys, values, position + 1, self.num_heads)
-        return self.output(attended.squeeze(1)), keys, values
+        """`x [rows, hidden]` at `position [rows]`, caches `[rows, heads, target, size]` → output and caches."""
+        attended, keys, values = cached_attention(self.query_key_value(x), keys, values, position)
+        return self.output(attended), keys, values
 
 
 class CrossAttention(nn.Module):
@@ -64,20 +65,29 @@ class CrossAttention(nn.Module):
         nn.init.xavier_uniform_(self.output.weight)
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """`memory [rows, source, hidden]` → its keys and values, same shape each."""
+        """`memory [rows, source, hidden]` → its keys and values, `[rows, heads, source, size]` each."""
         key, value = self.key_value(memory).chunk(2, dim=-1)
-        return key, value
+        return split_heads(key, self.num_heads), split_heads(value, self.num_heads)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
         """`x [rows, target, hidden]` over the first `lengths [rows]` of the memory → same shape as `x`."""
-        attended: Tensor = self.output(attention(self.query(x), keys, values, lengths, self.num_heads))
-        return attended
+        attended = attention(split_heads(self.query(x), self.num_heads), keys, values, lengths)
+        projected: Tensor = self.output(merge_heads(attended))
+        return projected
+
+    def step(self, x: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
+        """One position of every row: `x [rows, hidden]` → same shape."""
+        rows, heads, _, size = keys.shape
+        projected: Tensor = self.output(
+            attention(self.query(x).view(rows, heads, 1, size), keys, values, lengths).flatten(1)
+        )
+        return projected
 
     def weights(self, x: Tensor, keys: Tensor, lengths: Tensor) -> Tensor:
         """What `x [rows, target, hidden]` looks at: `[rows, target, source]`, the mean over heads; sums to 1."""
-        query, key = split_heads(self.query(x), self.num_heads), split_heads(keys, self.num_heads)
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        mask = length_mask(lengths, keys.shape[1])[:, None, None]
+        query = split_heads(self.query(x), self.num_heads)
+        scores = query @ keys.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        mask = length_mask(lengths, keys.shape[2])[:, None, None]
         return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1).mean(dim=1)
 
 
@@ -152,6 +162,5 @@ class DecoderLayer(nn.Module):
         """One position of every row: `x [rows, hidden]` → its next value and the written caches."""
         attended, keys, values = self.self_attention.step(self.self_attention_norm(x), position, keys, values)
         x = x + attended
-        query = self.cross_attention_norm(x).unsqueeze(1)
-        x = x + self.cross_attention(query, memory_key, memory_value, lengths).squeeze(1)
+        x = x + self.cross_attention.step(self.cross_attention_norm(x), memory_key, memory_value, lengths)
         return x + self.feed_forward(self.feed_forward_norm(x)), keys, values
