@@ -119,7 +119,23 @@ def predict(
 def verify(
     bundle: Annotated[Path, typer.Argument(help="A bundle: NAME/ (its newest version) or NAME/VERSION/.")],
 ) -> None:
-    """Prove a bundle on this machine: every file against its hash, every graph against PyTorch's numbers."""
+    """Prove a bundle on this machine: every file against its hash, every graph against its exported numbers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from service.runtime.verify import VerificationError, verify_bundle
+
+    try:
+        measured = verify_bundle(bundle)
+    except (BundleError, VerificationError) as error:
+        _fail(str(error))
+    table = Table("precision", "graph", "output", "largest error", "allowed")
+    for found in measured:
+        result = found.note if found.max_error is None else f"{found.max_error:.3g}"
+        table.add_row(found.precision, found.graph, found.output, result, f"{found.tolerance:.3g}")
+    Console().print(table)
+    run = sum(found.max_error is not None for found in measured)
+    typer.echo(f"{bundle}: every hash fits, {run} of {len(measured)} outputs were run and are within their tolerance")
 
 
 def _settings(given: dict[str, object] | None = None) -> Settings:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.manifest import Precision
@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     defaults: dict[TaskName, str] = {}
     """The model, by task, of requests that name none; else the first by name."""
 
-    host: IPv4Address | IPv6Address = IPv4Address("0.0.0.0")  # noqa: S104  # a container's only useful address
+    # A container can be reached at no other address.
+    host: Annotated[IPv4Address | IPv6Address, BeforeValidator(ip_address)] = IPv4Address("0.0.0.0")  # noqa: S104
     """Address to listen on."""
     port: int = Field(default=3000, ge=1, le=65535)
     """Port to listen on."""

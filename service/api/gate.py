@@ -6,6 +6,7 @@ Pure ASGI around the app: a framework's middleware classes would cost a task and
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 import re
@@ -25,6 +26,9 @@ from service.settings import Settings
 _LOG = logging.getLogger("bentoml.seqserve")
 METRICS_PATH = "/metrics"
 _CONTEXT = "seqserve.context"
+_PROCESS = uuid.uuid4().hex[:12]
+_NUMBERS = itertools.count(1)
+"""Ids are counted within a process: drawing each would cost a system call, and with it the interpreter's lock."""
 _REQUEST_ID = re.compile(rb"[\w.:-]{1,128}")
 _OUTCOMES = {429: "rejected", 503: "rejected", 504: "timeout", CLIENT_GONE: "gone"}
 
@@ -177,4 +181,4 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode("ascii")
-    return uuid.uuid4().hex
+    return f"{_PROCESS}-{next(_NUMBERS):x}"
