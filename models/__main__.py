@@ -11,7 +11,7 @@ from rich.console import Console
 
 from models.data.parallel import DataError
 from models.registry import ConfigError, entries
-from models.training.data import Split
+from models.training.config import Hardware, Precision, Split, data_root, load_config
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train and evaluate sequence models.")
 console = Console(highlight=False)
@@ -30,13 +30,14 @@ def train(
     accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
     devices: Annotated[str, typer.Option(help="Number of devices or processes, or auto.")] = "1",
     strategy: Annotated[str, typer.Option(help="Lightning strategy, e.g. ddp.")] = "auto",
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    precision: Annotated[
+        Precision, typer.Option(help="Mixed precision is faster where the hardware has it.")
+    ] = "32-true",
     threads: Threads = None,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
 ) -> None:
     """Train a model and write its run folder."""
-    from models.training.config import data_root, load_config
-    from models.training.trainer import Hardware, discard, train
+    from models.training.trainer import discard, train
 
     _use_threads(threads)
     resolved = load_config(config, set_)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import Dataset, IterableDataset
 
 from contract.text import TextCodec
 from models.data.parallel import Pair
+
+Item = TypeVar("Item")
 
 IdPair = tuple[list[int], list[int]]
 """Source ids closed by EOS, and target ids without special tokens."""
@@ -78,6 +81,19 @@ def collate(pairs: list[IdPair], *, pad: int, bos: int, eos: int) -> Batch:
         target_ids=_padded([[bos, *target] for _, target in pairs], pad),
         labels=_padded([[*target, eos] for _, target in pairs], pad),
     )
+
+
+class Listed(Dataset[Item]):
+    """A list as a data set."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> Item:
+        return self._items[index]
 
 
 class Epoch(IterableDataset[Batch]):

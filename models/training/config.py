@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,13 +18,20 @@ from models.registry import ConfigError
 
 DATA_VARIABLE = "SEQSERVE_DATA"
 
+Split = Literal["train", "validation", "test"]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
 
 class DataConfig(Frozen):
-    """Files of each split, relative to the data folder. Without `validation` a fixed 10 % of `train` is carved."""
+    """Files of each split, relative to the data folder. Without `validation` a fixed 10 % of `train` is carved.
+
+    `max_length` bounds the tokens of either side, BOS or EOS included: longer pairs are left out of training.
+    """
 
     train: Files
     validation: Files | None = None
     test: Files | None = None
+    max_length: int = Field(default=128, ge=2)
     licence: str = "not stated"
 
 
@@ -64,6 +72,16 @@ class TrainConfig(Frozen):
         fields = {key: value for key, value in self.architecture.items() if key != "name"}
         sizes = {"source_vocabulary_size": source_vocabulary_size, "target_vocabulary_size": target_vocabulary_size}
         return fields | sizes
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where a run computes, in Lightning's own names and values."""
+
+    accelerator: str = "auto"
+    devices: str = "1"
+    strategy: str = "auto"
+    precision: Precision = "32-true"
 
 
 def parse_config(fields: Any, place: str) -> TrainConfig:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 from torch import device as Device
 from torch.utils.data import DataLoader
 
 from contract.text import TextCodec
-from models.data.batches import Batch, Epoch, collate, encode_pairs, plan_batches
+from models.data.batches import Batch, Epoch, Listed, collate, encode_pairs, plan_batches
 from models.data.parallel import Pair, carve, read_pairs
 from models.data.tokenizer import with_dropout
 from models.registry import ConfigError
-from models.training.config import DataConfig, TrainConfig
+from models.training.config import DataConfig, Split, TrainConfig
 
-Split = Literal["train", "validation", "test"]
+VALIDATION_SCALE = 4
+"""Validation batches may be larger: they keep no gradients."""
 
 
 def read_split(data: DataConfig, root: Path, split: Split) -> list[Pair]:
@@ -41,20 +42,19 @@ class PairData(L.LightningDataModule):
         validation: list[Pair],
         codecs: tuple[TextCodec, TextCodec],
         config: TrainConfig,
-        max_length: int,
     ) -> None:
         super().__init__()
         self._train, self._validation = train, validation
         self._codecs = codecs
         self._config = config
-        self._max_length = max_length
+        self._max_length = config.data.max_length
 
     def epoch(self, number: int, rank: int = 0, world: int = 1) -> Epoch:
         """The share of one process of one epoch's batches; the same for the same seed, number and rank."""
         source, target = (with_dropout(codec, self._config.tokenizer.dropout) for codec in self._codecs)
         pairs = encode_pairs(self._train, source, target, self._max_length)
         if not pairs:
-            raise ConfigError(f"no training pair fits into max_length {self._max_length}")
+            raise ConfigError(f"no training pair fits into data.max_length {self._max_length}")
         plan = plan_batches(pairs, self._config.training.batch_tokens, seed=self._config.seed * 1_000 + number)
         if len(plan) < world:
             raise ConfigError(f"{len(plan)} batches an epoch are too few for {world} processes; lower batch_tokens")
@@ -68,15 +68,16 @@ class PairData(L.LightningDataModule):
     def val_dataloader(self) -> DataLoader[tuple[Batch, list[str]]]:
         """Every process decodes the whole set: it is small, and all then agree on the score."""
         source, target = self._codecs
-        fitting = [
-            (ids, text)
-            for pair in self._validation
-            for ids, text in zip(encode_pairs([pair], source, target, self._max_length), [pair[1]], strict=False)
-        ]
-        plan = plan_batches([ids for ids, _ in fitting], 4 * self._config.training.batch_tokens, seed=0)
+        pairs = encode_pairs(self._validation, source, target, self._max_length)
+        if len(pairs) != len(self._validation):
+            missing = len(self._validation) - len(pairs)
+            raise ConfigError(f"{missing} validation pairs are longer than data.max_length {self._max_length}")
+        plan = plan_batches(pairs, VALIDATION_SCALE * self._config.training.batch_tokens, seed=0)
         special = {"pad": target.pad, "bos": target.bos, "eos": target.eos}
-        batches = [(collate([fitting[i][0] for i in rows], **special), [fitting[i][1] for i in rows]) for rows in plan]
-        return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
+        batches = [
+            (collate([pairs[i] for i in rows], **special), [self._validation[i][1] for i in rows]) for rows in plan
+        ]
+        return DataLoader(Listed(batches), batch_size=None)
 
     def transfer_batch_to_device(self, batch: Any, device: Device, dataloader_idx: int) -> Any:
         if isinstance(batch, Batch):

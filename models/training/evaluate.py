@@ -9,25 +9,25 @@ from sacrebleu.metrics.bleu import BLEU
 from models.architecture import Generator
 from models.data.batches import collate
 from models.registry import ConfigError
-from models.training.data import Split
+from models.training.config import Split
 from models.training.decode import greedy_decode
 from models.training.run import Run, load_run
 
 ROWS = 64
 
 
-def translate(run: Run, texts: list[str], max_length: int = 128) -> list[str]:
+def translate(run: Run, texts: list[str]) -> list[str]:
     """Greedy translations, in the order of the texts."""
     if not isinstance(run.model, Generator):
         raise ConfigError(f"{run.path}: architecture {run.config.architecture_name!r} cannot translate")
     sources = [run.source.source(text).ids for text in texts]
     order = sorted(range(len(texts)), key=lambda i: len(sources[i]))
     translations = [""] * len(texts)
-    target = run.target
+    target, length = run.target, run.config.data.max_length
     for start in range(0, len(order), ROWS):
         rows = order[start : start + ROWS]
         batch = collate([(sources[i], []) for i in rows], pad=target.pad, bos=target.bos, eos=target.eos)
-        decoded = greedy_decode(run.model, batch.inputs, bos=target.bos, eos=target.eos, max_length=max_length)
+        decoded = greedy_decode(run.model, batch.inputs, bos=target.bos, eos=target.eos, max_length=length)
         for i, ids in zip(rows, decoded, strict=True):
             translations[i] = target.decode(ids)
     return translations

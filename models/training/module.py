@@ -17,8 +17,8 @@ from models.training.config import TrainingConfig
 from models.training.decode import greedy_decode
 from models.training.loss import smoothed_cross_entropy
 
-EPOCH_STRIDE = 1_000_003
-"""Separates the random seeds of runs; a seed per epoch is what makes a resumed run equal to an unbroken one."""
+SEED_STRIDE = 1_000_000_007
+"""Separates the random numbers of runs with neighbouring seeds."""
 
 
 def rate_factor(step: int, *, warmup: int, total: int, schedule: str) -> float:
@@ -56,27 +56,27 @@ class GeneratorModule(L.LightningModule):
         self._hypotheses: list[str] = []
         self._references: list[str] = []
 
-    def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.seed * EPOCH_STRIDE + self.current_epoch * self.trainer.world_size + self.global_rank)
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed every step by its number, so that a resumed run draws what an unbroken one does."""
+        torch.manual_seed(self.seed * SEED_STRIDE + self.global_step * self.trainer.world_size + self.global_rank)
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         loss = self._loss(batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.labels), prog_bar=True)
+        self._log("train_loss", loss, rows=len(batch.labels), bar=True)
         return loss
 
     def validation_step(self, batch: tuple[Batch, list[str]], _index: int) -> None:
         examples, references = batch
-        self.log("validation_loss", self._loss(examples), batch_size=len(references))
-        limit = min(self.max_length, 2 * examples.source_ids.shape[1] + 10)
+        self._log("validation_loss", self._loss(examples), rows=len(references))
         bos, eos = self.target.bos, self.target.eos
         with torch.autocast(self.device.type, enabled=False):  # what is exported first is fp32
-            rows = greedy_decode(self.model, examples.inputs, bos=bos, eos=eos, max_length=limit)
+            rows = greedy_decode(self.model, examples.inputs, bos=bos, eos=eos, max_length=self.max_length)
         self._hypotheses += [self.target.decode(ids) for ids in rows]
         self._references += references
 
     def on_validation_epoch_end(self) -> None:
         bleu = BLEU(lowercase=True).corpus_score(self._hypotheses, [self._references]).score
-        self.log("validation_bleu", bleu, prog_bar=True)
+        self._log("validation_bleu", torch.tensor(bleu), rows=1, bar=True)
         self._hypotheses, self._references = [], []
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -105,6 +105,10 @@ class GeneratorModule(L.LightningModule):
     ) -> None:
         """Clip by norm here: Lightning refuses to clip for a fused optimiser under mixed precision."""
         torch.nn.utils.clip_grad_norm_(self.parameters(), self.training_config.gradient_clip)
+
+    def _log(self, name: str, value: Tensor, *, rows: int, bar: bool = False) -> None:
+        """A metric of the epoch, the mean over its batches and over processes."""
+        self.log(name, value, on_step=False, on_epoch=True, batch_size=rows, prog_bar=bar, sync_dist=True)
 
     def _loss(self, batch: Batch) -> Tensor:
         logits = self.model(batch.inputs, batch.target_ids)

@@ -66,13 +66,13 @@ class EpochReport(L.Callback):
                 "step": trainer.global_step,
                 "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
                 **metrics,
-                "seconds": round(time.monotonic() - self._started, 3),
+                "seconds": time.monotonic() - self._started,
             }
         )
         with (self._run / METRICS).open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
         draw_curve(rows, self._run / CURVE)
 
     def _write_best(self, trainer: L.Trainer) -> None:

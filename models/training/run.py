@@ -13,8 +13,8 @@ from contract.text import TextCodec
 from models.architecture import Architecture
 from models.data.parallel import Pair
 from models.registry import ConfigError, build, parse
-from models.training.config import TrainConfig, data_root, load_config
-from models.training.data import Split, read_split
+from models.training.config import Split, TrainConfig, data_root, load_config
+from models.training.data import read_split
 
 CONFIG, SOURCE, TARGET, WEIGHTS = "config.yaml", "tokenizer.source.json", "tokenizer.target.json", "model.safetensors"
 METRICS, CURVE, RESULT, CHECKPOINTS = "metrics.csv", "curve.png", "result.json", "checkpoints"
@@ -56,17 +56,21 @@ def load_run(path: Path, data: Path | None = None) -> Run:
 
 def new_model(config: TrainConfig, source: TextCodec, target: TextCodec) -> Architecture:
     """A freshly initialised model with the config's sizes and seed."""
-    fields = config.architecture_fields(source.vocabulary_size, target.vocabulary_size)
+    name = config.architecture_name
+    sizes = parse(name, config.architecture_fields(source.vocabulary_size, target.vocabulary_size))
+    # Architectures that keep a table of positions say how many.
+    if (positions := getattr(sizes, "max_length", config.data.max_length)) < config.data.max_length:
+        raise ConfigError(f"architecture.max_length {positions} is below data.max_length {config.data.max_length}")
     torch.manual_seed(config.seed)
-    return build(config.architecture_name, parse(config.architecture_name, fields))
+    return build(name, sizes)
 
 
 def prepare(path: Path, config: TrainConfig, codecs: tuple[TextCodec, TextCodec]) -> None:
-    """Write what is known before training: the config and the tokenizers."""
+    """Write what is known before training: the tokenizers, then the config, whose presence says that both are there."""
     path.mkdir(parents=True, exist_ok=True)
-    (path / CONFIG).write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), "utf-8")
     codecs[0].save(path / SOURCE)
     codecs[1].save(path / TARGET)
+    (path / CONFIG).write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), "utf-8")
 
 
 def write_weights(path: Path, checkpoint: Path) -> None:

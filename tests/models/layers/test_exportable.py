@@ -6,7 +6,14 @@ import math
 
 import torch
 
-from models.layers.exportable import attention, cached_attention, causal_attention, length_mask, merge_heads, split_heads
+from models.layers.exportable import (
+    attention,
+    cached_attention,
+    causal_attention,
+    length_mask,
+    merge_heads,
+    split_heads,
+)
 
 
 def test_a_mask_is_true_at_real_positions() -> None:
