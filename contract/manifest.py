@@ -99,6 +99,10 @@ class DecodingDefaults(Frozen):
     max_length_ratio: float = Field(default=3.0, gt=0)
     max_length_offset: int = Field(default=10, ge=0)
 
+    def max_length(self, source_length: int, limits: Limits) -> int:
+        """Longest output, in tokens, of a request that does not say how long it may be."""
+        return min(int(self.max_length_ratio * source_length) + self.max_length_offset, limits.target)
+
 
 class TextPreprocessing(Frozen):
     """The tokenizer files; equal names mean one joint vocabulary."""

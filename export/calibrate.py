@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
 
 from contract.signature import GenerateSignature, GraphKind
-from export.drive import Array, Decoder, Feed, Row, Runner, collate, in_memory
+from export.drive import Array, Decoder, Feed, Row, Runner, collate
 from export.passes.integer import Range, quantised_linears
 
 _SAMPLES = 512
@@ -23,6 +25,7 @@ def calibrate(
     signature: GenerateSignature,
     graphs: Mapping[GraphKind, ir.Model],
     rows: Sequence[Row],
+    open_graph: Callable[[Path], Runner],
     *,
     bos: int,
     eos: int | None,
@@ -33,7 +36,7 @@ def calibrate(
     Each row is encoded and decoded greedily to its end or `max_steps`, so the step graph sees the states that it will
     see in use. A range is the one that loses least: the mean squared error of rounding and clipping the values seen.
     """
-    encode, step = _Watched(graphs["encode"]), _Watched(graphs["step"])
+    encode, step = (_Watched(graphs[kind], open_graph) for kind in ("encode", "step"))
     for row in rows:
         decoder = Decoder.start(signature, encode, step, collate([row]), max_steps)
         token = bos
@@ -47,13 +50,16 @@ def calibrate(
 class _Watched:
     """A graph that remembers a sample of the inputs of its matrix products."""
 
-    def __init__(self, model: ir.Model) -> None:
+    def __init__(self, model: ir.Model, open_graph: Callable[[Path], Runner]) -> None:
         probe = model.clone()
         self._names = sorted({str(linear.x.name) for linear in quantised_linears(probe.graph)})
         returned = {value.name for value in (*probe.graph.outputs, *probe.graph.inputs)}
         values = {output.name: output for node in probe.graph for output in node.outputs}
         probe.graph.outputs.extend(values[name] for name in self._names if name not in returned)
-        self._run: Runner = in_memory(probe)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "probe.onnx"
+            ir.save(probe, path)
+            self._run = open_graph(path)
         self._samples: dict[str, list[Array]] = {name: [] for name in self._names}
         self._random = np.random.default_rng(0)
 

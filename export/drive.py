@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx_ir as ir
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from contract.signature import GenerateSignature, State
@@ -20,25 +18,6 @@ Runner = Callable[[Mapping[str, Array]], Feed]
 
 Row = Mapping[str, Array]
 """Inputs of one row, without the rows axis and at its own length."""
-
-
-def in_memory(model: ir.Model) -> Runner:
-    """A graph on the CPU, run from memory."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return session_runner(session)
-
-
-def session_runner(session: ort.InferenceSession) -> Runner:
-    """An open session as a function from names to arrays."""
-    names = [output.name for output in session.get_outputs()]
-
-    def run(feed: Mapping[str, Array]) -> Feed:
-        return dict(zip(names, session.run(names, dict(feed)), strict=True))
-
-    return run
 
 
 def collate(rows: Sequence[Row]) -> Feed:
@@ -105,10 +84,3 @@ class Decoder:
         self.states = {state.name: outputs[state.successor] for state in self.signature.states}
         self.position = self.position + 1
         return outputs
-
-
-def log_probabilities(outputs: Mapping[str, Array]) -> Array:
-    """`[rows, vocabulary]` by token, of a step that was asked for the whole vocabulary."""
-    table = np.empty_like(outputs["scores"])
-    np.put_along_axis(table, outputs["candidates"], outputs["scores"], axis=1)
-    return table

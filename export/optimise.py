@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
-from contract.manifest import Precision
 from contract.signature import GraphKind
 from export.calibrate import Ranges
 from export.passes.half import convert_to_half
@@ -45,10 +44,6 @@ def to_integer(graphs: Mapping[GraphKind, ir.Model], ranges: Ranges) -> Graphs:
         return (*products, store_small, fold_embedding_scale)
 
     return {kind: _run(graph, quantise(kind)) for kind, graph in graphs.items()}
-
-
-PROVIDERS: dict[Precision, str] = {"fp32": "any", "int8": "cpu", "fp16": "cuda"}
-"""Where each precision is meant to run."""
 
 
 def _run(graph: ir.Model, passes: tuple[Pass, ...]) -> ir.Model:

@@ -10,11 +10,10 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from export.passes.values import add_constant, constant, insert_before
+from export.precisions import KEPT_SINGLE
 
 _SINGLE, _HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
 _LARGEST = float(np.finfo(np.float16).max)
-_KEPT_OUTPUTS = ("scores", "attention")
-"""Outputs that are float32 in every precision."""
 _LOGITS_FROM = {"MatMul", "Gemm"}
 
 
@@ -92,7 +91,7 @@ def _cast_into(graph: ir.Graph, single: Collection[ir.Node]) -> None:
 
 def _cast_outputs(graph: ir.Graph) -> None:
     for index, value in enumerate(graph.outputs):
-        if value.name in _KEPT_OUTPUTS and value.dtype == _HALF:
+        if value.name in KEPT_SINGLE and value.dtype == _HALF:
             name, value.name = value.name, f"{value.name}.half"
             cast = ir.node("Cast", [value], {"to": _SINGLE})
             cast.outputs[0].name, cast.outputs[0].shape = name, value.shape
