@@ -97,7 +97,11 @@ class Batch:
             values: encode outputs and handed-on inputs, `[len(members), …]`.
             lengths: `[len(members)]` length of each row along the source axis.
         """
-        self._resize(source=int(lengths.max()), growing=True)
+        live = self.live
+        self._fit(
+            source=int(max(lengths.max(), self._sources[:live].max(initial=1))),
+            target=int(self._positions[:live].max(initial=0)) + 1,
+        )
         rows = self._slots.join(values, len(members))
         self._tokens[rows] = self._special.bos
         self._positions[rows] = 0
@@ -124,7 +128,7 @@ class Batch:
     def step(self) -> Progress:
         """Run one step of every live row and apply each member's search to what it brought."""
         live = self.live
-        self._resize(target=int(self._positions[:live].max()) + 1, source=int(self._sources[:live].max()))
+        self._fit(source=int(self._sources[:live].max()), target=int(self._positions[:live].max()) + 1)
         k = max(member.k for member in self.members.values())
         candidates, scores = self._stepper.step(k)
         for member in self.members.values():
@@ -204,7 +208,8 @@ class Batch:
             placed = np.empty((len(rows), width), dtype=np.int64)
             placed[:, :1] = rows
             parent_rows = np.repeat(rows[:, 0], width - 1)
-            placed[:, 1:] = self._slots.grow(parent_rows, {"target": used}).reshape(len(rows), width - 1)
+            extent = {"target": used, "source": int(self._sources[parent_rows].max())}
+            placed[:, 1:] = self._slots.grow(parent_rows, extent).reshape(len(rows), width - 1)
             for column in self._columns:
                 column[placed[:, 1:].reshape(-1)] = column[parent_rows]
         else:
@@ -244,23 +249,30 @@ class Batch:
         if not len(rows):
             return
         before = self.live
-        used = int(self._positions[:before].max()) + 1
-        holes, moved = self._slots.leave(rows, {"target": min(used, self._slots.capacities["target"])})
+        used = {
+            "target": min(int(self._positions[:before].max()), self._slots.capacities["target"]),
+            "source": int(self._sources[:before].max()),
+        }
+        holes, moved = self._slots.leave(rows, used)
         for column in self._columns:
             column[holes] = column[moved]
         # Rows outside the live prefix stand at position 0.
         self._positions[self.live : before] = 0
         self._tokens[self.live : before] = 0
 
-    def _resize(self, *, source: int, target: int = 0, growing: bool = False) -> None:
-        """Fit the capacities to the longest live row; `growing` never shrinks."""
-        wanted = {"source": capacity_bucket(source, self._limits.source)}
-        if target:
-            wanted["target"] = capacity_bucket(target, self._limits.target)
-        present = self._slots.capacities
-        if growing:
-            wanted = {axis: max(size, present[axis] if self.live else 0) for axis, size in wanted.items()}
-        if any(present[axis] != size for axis, size in wanted.items()):
+    def _fit(self, *, source: int, target: int) -> None:
+        """Fit the capacities to the longest live row.
+
+        While rows are live, every change copies them all, so capacity shrinks only when less than half is needed.
+        """
+        wanted = {
+            "source": capacity_bucket(source, self._limits.source),
+            "target": capacity_bucket(target, self._limits.target),
+        }
+        for axis, present in self._slots.capacities.items():
+            if self.live and wanted[axis] < present <= 2 * wanted[axis]:
+                wanted[axis] = present
+        if wanted != self._slots.capacities:
             self._slots.resize(wanted)
 
     def _is_end(self, tokens: Ints) -> Any:
@@ -271,7 +283,7 @@ class Batch:
 def capacity_bucket(length: int, limit: int) -> int:
     """Capacity for a length: the next multiple of 8 up to 32, of 32 beyond; never above the limit."""
     step = 8 if length <= 32 else 32
-    return min(-(-length // step) * step, limit)
+    return min(-(-max(length, 1) // step) * step, limit)
 
 
 def hypotheses(member: Member) -> list[Hypothesis]:

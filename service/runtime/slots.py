@@ -27,7 +27,7 @@ class Slots:
         self.count = count
         self.limits = dict(limits)
         self.live = 0
-        self.parity = 0
+        self._parity = 0
         self.capacities: dict[str, int] = dict(limits)
         self._statics = {t.name: create(t, count, limits) for t in signature.statics}
         self._states = {
@@ -38,21 +38,27 @@ class Slots:
             if _counts(static.tensor):
                 static.fill(np.arange(count), 1)
 
+    @property
+    def layout(self) -> tuple[int, ...]:
+        """What a binding depends on beside its rows: the capacities, and which storage of a pair is read."""
+        swaps = any(len(both) == 2 for both in self._states.values())
+        return (self._parity if swaps else 0, *self.capacities.values())
+
     def inputs(self) -> list[tuple[Tensor, str, Storage]]:
         """Tensor, name and storage of every static and state that the next step reads."""
         statics = [(s.tensor, name, s) for name, s in self._statics.items()]
-        return statics + [(s[0].tensor, name, s[self.parity % len(s)]) for name, s in self._states.items()]
+        return statics + [(s[0].tensor, name, s[self._parity % len(s)]) for name, s in self._states.items()]
 
     def outputs(self) -> list[tuple[Tensor, str, Storage]]:
         """Tensor, name and storage of every state that the next step writes."""
         return [
-            (state, state.successor, self._states[state.name][(self.parity + 1) % len(self._states[state.name])])
+            (state, state.successor, self._states[state.name][(self._parity + 1) % len(self._states[state.name])])
             for state in self.signature.states
         ]
 
     def swap(self) -> None:
         """After a step: what it wrote is what the next one reads."""
-        self.parity ^= 1
+        self._parity ^= 1
 
     def resize(self, capacities: Mapping[str, int]) -> None:
         """Change the capacity of axes, keeping every live row."""
@@ -69,7 +75,7 @@ class Slots:
         for name, static in self._statics.items():
             static.load(rows, values[name])
         for state in self.signature.states:
-            storage = self._states[state.name][self.parity % len(self._states[state.name])]
+            storage = self._states[state.name][self._parity % len(self._states[state.name])]
             if state.initial is not None:
                 storage.load(rows, values[state.initial])
             elif state.write == "replaced" or state.write == "circular":
@@ -87,13 +93,15 @@ class Slots:
     def reorder(self, destination: Rows, source: Rows, used: Capacities) -> None:
         """Overwrite the states of rows by those of other rows of the same request; statics are equal already."""
         for state in self.signature.states:
-            self._states[state.name][self.parity % len(self._states[state.name])].copy(destination, source, used)
+            self._states[state.name][self._parity % len(self._states[state.name])].copy(destination, source, used)
 
     def leave(self, rows: Rows, used: Capacities) -> tuple[Rows, Rows]:
         """Free rows; returns (holes, moved): the live row `moved[i]` now stands in slot `holes[i]`."""
         remaining = self.live - len(rows)
-        holes = np.sort(rows[rows < remaining])
-        moved = np.setdiff1d(np.arange(remaining, self.live), rows, assume_unique=True)
+        stays = np.ones(self.live, dtype=bool)
+        stays[rows] = False
+        holes = np.nonzero(~stays[:remaining])[0]
+        moved = np.nonzero(stays[remaining:])[0] + remaining
         if len(holes):
             for storage in self._current():
                 storage.copy(holes, moved, used)
@@ -108,7 +116,7 @@ class Slots:
         return [storage for _, _, storage in self.inputs()]
 
     def _spare(self) -> list[Storage]:
-        return [both[(self.parity + 1) % 2] for both in self._states.values() if len(both) == 2]
+        return [both[(self._parity + 1) % 2] for both in self._states.values() if len(both) == 2]
 
 
 def bytes_per_slot(signature: GenerateSignature, limits: Capacities) -> int:

@@ -19,7 +19,7 @@ class Stepper:
     """A step session bound to slots.
 
     `token_ids` and `positions` are `[slots]`, written by the caller before a step. Bindings are kept for each
-    (rows, k, capacities, parity), since the addresses never change.
+    (rows, k, layout), since the addresses never change.
     """
 
     def __init__(self, session: InferenceSession, slots: Slots, device: str, max_k: int) -> None:
@@ -37,7 +37,7 @@ class Stepper:
         """One step of the live rows → candidates and scores `[live, k]`, valid until the next step."""
         live = self._slots.live
         rows = self._bucket(live)
-        key = (rows, k, self._slots.parity, *self._slots.capacities.values())
+        key = (rows, k, *self._slots.layout)
         binding = self._bindings.get(key)
         if binding is None:
             if len(self._bindings) >= _MAX_BINDINGS:
