@@ -1,0 +1,219 @@
+"""The checks that every registered architecture must pass, in every variant.
+
+A test file gives the architecture's name, tiny sizes and the axes along which its variants differ:
+
+    class TestTransformer(Battery):
+        architecture = "transformer"
+        sizes = {"hidden_size": 16, …}
+        axes = {"encoder_layers": (1, 2), …}
+
+A pairwise set of variants runs by default, every combination with `--all-variants`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from contract.signature import GraphKind
+from contract.tasks import check_task
+from export.graphs import graph_module
+from models.architecture import Generator
+from models.registry import build, parse
+from service.runtime.session import InferenceSession, configure_threads, create_session
+from tests.rollout import Batch, SlotRollout, attention_map, graph_inputs, random_batch, save_graph, unroll
+from tests.variants import Fields, every, label, pairwise
+
+VOCABULARY = 19
+LENGTHS = (3, 1, 7, 2, 5, 4, 6)
+"""Source lengths of a batch: from 1 to the longest, in no order."""
+TARGET = 6
+LONG_TARGET = 14
+TOLERANCE = 2e-5
+
+Exported = Callable[[GraphKind], InferenceSession]
+
+
+class Battery:
+    """Base class of the architectures' tests; the fixtures `model` and `graph` are made once for each variant."""
+
+    architecture: ClassVar[str]
+    sizes: ClassVar[Fields]
+    """Fields that all variants share."""
+    axes: ClassVar[Mapping[str, Sequence[Any]]]
+    """Field → its values; the first of each makes up the plain variant."""
+    learning_rate: ClassVar[float] = 0.03
+    steps: ClassVar[int] = 100
+
+    @classmethod
+    def complete(cls, fields: Fields) -> Fields:
+        """The config's fields, from a variant's axes."""
+        return cls.sizes | fields
+
+    @classmethod
+    def valid(cls, fields: Fields) -> bool:
+        """Whether a combination of axes is one that the config accepts."""
+        return True
+
+    @classmethod
+    def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
+        if "model" in metafunc.fixturenames:
+            choose = every if metafunc.config.getoption("--all-variants") else pairwise
+            metafunc.parametrize("model", choose(cls.axes, cls.valid), ids=label, indirect=True, scope="class")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, request: pytest.FixtureRequest) -> Generator:
+        """A freshly initialised model in evaluation mode."""
+        return cls.create(request.param)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def graph(cls, model: Generator, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+        """Graphs by kind, each exported once, on an example of other sizes than the tests use."""
+        configure_threads(1)
+        folder: Path = tmp_path_factory.mktemp("graphs")
+        example = random_batch((4, 2, 3), 5, VOCABULARY, seed=11)
+        sessions: dict[GraphKind, InferenceSession] = {}
+
+        def session(kind: GraphKind) -> InferenceSession:
+            if kind not in sessions:
+                sessions[kind] = create_session(save_graph(model, kind, example, folder), "cpu")
+            return sessions[kind]
+
+        return session
+
+    @classmethod
+    def create(cls, fields: Fields) -> Generator:
+        torch.manual_seed(3)
+        vocabularies = {"source_vocabulary_size": VOCABULARY, "target_vocabulary_size": VOCABULARY}
+        model = build(cls.architecture, parse(cls.architecture, vocabularies | cls.complete(fields)))
+        assert isinstance(model, Generator)
+        return model.eval()
+
+    def test_tensors_are_those_the_signature_declares(self, model: Generator) -> None:
+        batch = random_batch(LENGTHS, TARGET, VOCABULARY, seed=1)
+        assert check_task("translate", model.signature) == []
+        with torch.no_grad():
+            encoded = model.encode(batch.inputs)
+            logits = model(batch.inputs, batch.target_ids)
+        declared = model.signature.graph("encode")[1]
+        assert {tensor.name for tensor in declared} == set(encoded)
+        sizes = {"rows": len(LENGTHS), "source": max(LENGTHS)}
+        for tensor in declared:
+            assert encoded[tensor.name].shape == tuple(sizes.get(axis, axis) for axis in tensor.axes), tensor.name
+            assert encoded[tensor.name].dtype == getattr(torch, tensor.dtype), tensor.name
+        assert logits.shape == (len(LENGTHS), TARGET, VOCABULARY)
+
+    def test_gradient_reaches_every_parameter(self, model: Generator) -> None:
+        batch = random_batch(LENGTHS, TARGET, VOCABULARY, seed=2)
+        model.zero_grad()
+        _loss(model(batch.inputs, batch.target_ids[:, :-1]), batch.target_ids[:, 1:]).backward()
+        idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
+        model.zero_grad()
+        assert idle == []
+
+    def test_overfits_eight_examples(self, request: pytest.FixtureRequest, model: Generator) -> None:
+        learner = self.create(request.node.callspec.params["model"]).train()
+        batch = random_batch((3, 5, 4, 2, 5, 3, 4, 5), TARGET, VOCABULARY, seed=3)
+        inputs, labels = batch.target_ids[:, :-1], batch.target_ids[:, 1:]
+        optimiser = torch.optim.Adam(learner.parameters(), lr=self.learning_rate)
+        for _ in range(self.steps):
+            logits = learner(batch.inputs, inputs)
+            if torch.equal(logits.argmax(dim=-1), labels):
+                return
+            loss = _loss(logits, labels)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        pytest.fail(f"loss {loss.item():.3f} after {self.steps} steps")
+
+    @pytest.mark.parametrize("target", [TARGET, LONG_TARGET])
+    def test_steps_equal_the_whole_target_at_once(self, model: Generator, target: int) -> None:
+        batch = random_batch(LENGTHS, target, VOCABULARY, seed=4)
+        with torch.no_grad():
+            full = model(batch.inputs, batch.target_ids)
+            stepped, _ = unroll(model, batch)
+        assert full.isfinite().all()
+        torch.testing.assert_close(stepped, full, rtol=0, atol=TOLERANCE)
+
+    def test_a_row_alone_equals_the_row_in_a_padded_batch(self, model: Generator) -> None:
+        batch = random_batch(LENGTHS, TARGET, VOCABULARY, seed=5)
+        with torch.no_grad():
+            together = model(batch.inputs, batch.target_ids)
+            for index in range(len(LENGTHS)):
+                row = batch.row(index)
+                alone = model(row.inputs, row.target_ids)[0]
+                torch.testing.assert_close(together[index], alone, rtol=0, atol=TOLERANCE)
+
+    def test_slots_equal_the_whole_target_at_once(self, model: Generator, graph: Exported) -> None:
+        batch = random_batch(LENGTHS, LONG_TARGET, VOCABULARY, seed=6)
+        with torch.no_grad():
+            expected = model(batch.inputs, batch.target_ids).log_softmax(dim=-1).numpy()
+        rollout = SlotRollout(model.signature, graph("encode"), graph("step"), slots=len(LENGTHS), k=VOCABULARY)
+        seen = dict.fromkeys(range(len(LENGTHS)), 0)
+
+        def step(times: int) -> None:
+            for _ in range(times):
+                for row, scores in rollout.step(batch).items():
+                    np.testing.assert_allclose(scores, expected[row, seen[row]], rtol=0, atol=TOLERANCE)
+                    seen[row] += 1
+
+        rollout.slots.resize({"source": 3, "target": 4})
+        rollout.join(batch, [0, 1])
+        step(3)
+        rollout.slots.resize({"source": 7, "target": 8})
+        rollout.join(batch, [2, 3, 4])
+        step(2)
+        rollout.leave(0)
+        step(1)
+        rollout.join(batch, [5, 6])
+        rollout.slots.resize({"target": 14})
+        step(8)
+        assert seen == {0: 5, 1: 14, 2: 11, 3: 11, 4: 11, 5: 8, 6: 8}
+
+    def test_exported_graphs_equal_the_model_at_other_sizes(self, model: Generator, graph: Exported) -> None:
+        batches = [random_batch(LENGTHS, LONG_TARGET, VOCABULARY, seed=7), random_batch((1,), 2, VOCABULARY, seed=8)]
+        for kind in model.signature.graph_kinds():
+            for batch in batches:
+                self._compare(model, kind, graph(kind), batch)
+
+    def test_attention_is_zero_on_padding_and_sums_to_one(self, model: Generator) -> None:
+        attention = model.signature.attention
+        if attention is None:
+            with torch.no_grad():
+                batch = random_batch(LENGTHS, 2, VOCABULARY, seed=9)
+                assert unroll(model, batch)[1] is None
+            return
+        batch = random_batch(LENGTHS, LONG_TARGET, VOCABULARY, seed=9)
+        with torch.no_grad():
+            weights = attention_map(model, batch)
+        assert weights.shape == (len(LENGTHS), LONG_TARGET, max(LENGTHS))
+        padding = torch.arange(max(LENGTHS))[None, None] >= batch.lengths[:, None, None]
+        assert (weights.masked_select(padding) == 0).all()
+        totals = weights.sum(dim=-1)
+        assert (totals > 0).all()
+        if attention.normalised:
+            torch.testing.assert_close(totals, torch.ones_like(totals), rtol=0, atol=TOLERANCE)
+
+    @staticmethod
+    def _compare(model: Generator, kind: GraphKind, session: InferenceSession, batch: Batch) -> None:
+        step = batch.target_ids.shape[1] - 1
+        with torch.no_grad():
+            inputs = graph_inputs(model, kind, batch, step, k=5)
+            expected = graph_module(model, kind)(*inputs.values())
+        found = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+        for tensor, ours, theirs in zip(model.signature.graph(kind)[1], expected, found, strict=True):
+            message = f"{kind} {tensor.name}"
+            np.testing.assert_allclose(theirs, ours.numpy(), rtol=0, atol=TOLERANCE, err_msg=message, strict=True)
+
+
+def _loss(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten())

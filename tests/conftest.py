@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("tests.battery", "tests.rollout")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-variants",
+        action="store_true",
+        help="run the architectures' battery on every combination of variants instead of a pairwise set",
+    )
