@@ -8,17 +8,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from service.api.docs import add_docs
+from service.api.docs import add_docs, problem_replies
 from service.api.errors import (
     CLIENT_GONE,
-    MEDIA_TYPE,
     ClientGoneError,
-    Problem,
     ProblemError,
     as_problem,
     from_status,
     from_validation,
-    internal_error,
 )
 from service.api.gate import METRICS_PATH, Gate, context_of
 from service.api.life import Life
@@ -33,7 +30,6 @@ _DESCRIPTION = """\
 Sequence models with continuous batching. Errors are problem documents (RFC 9457) with a stable `type`.
 A request may shorten its deadline by `X-Request-Timeout` (seconds); replies carry an `X-Request-ID`.
 """
-_OPENAPI_URL = "/v1/openapi.json"
 
 
 def create_face(life: Life, settings: Settings) -> ASGIApp:
@@ -42,17 +38,17 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
         title="seqserve",
         version="1",
         description=_DESCRIPTION,
-        openapi_url=_OPENAPI_URL if settings.docs else None,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses={"default": {"model": Problem, "description": "a problem", "content": {MEDIA_TYPE: {}}}},
+        responses=problem_replies(),
     )
     app.include_router(translate_routes(life, settings), prefix="/v1")
     app.include_router(model_routes(life), prefix="/v1")
     _add_metrics(app, life)
     if settings.docs:
-        add_docs(app, _OPENAPI_URL)
+        add_docs(app)
     _add_problems(app)
     gate = Gate(app, life, settings)
     if not settings.cors_origins:
@@ -86,7 +82,7 @@ def _add_problems(app: FastAPI) -> None:
         return problem.response(context.id)
 
     async def refused(request: Request, error: Exception) -> Response:
-        return reply(request, as_problem(error) or internal_error())
+        return reply(request, as_problem(error, context_of(request.scope).id))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import bentoml
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from service.api.errors import MEDIA_TYPE, Problem
+
 _ASSETS = Path(bentoml.__file__).parent / "_internal" / "server" / "static_content"
+_OPENAPI_URL = "/v1/openapi.json"
 _ASSETS_URL = "/v1/docs/assets"
 
 
-def add_docs(app: FastAPI, openapi_url: str) -> None:
-    """Serve `/v1/docs`, and lead `/` there."""
+def problem_replies() -> dict[int | str, dict[str, Any]]:
+    """The replies that every route can give beside its own."""
+    return {
+        "4XX": {"model": Problem, "description": "what is wrong with the request"},
+        "5XX": {"model": Problem, "description": "what is wrong with the service, or that it is out of time"},
+    }
+
+
+def add_docs(app: FastAPI) -> None:
+    """Serve `/v1/openapi.json` and `/v1/docs`, and lead `/` there."""
     app.mount(_ASSETS_URL, StaticFiles(directory=_ASSETS), name="assets")
+
+    @app.get(_OPENAPI_URL, include_in_schema=False, tags=["docs"])
+    async def openapi() -> JSONResponse:
+        return JSONResponse(_describe(app))
 
     @app.get("/v1/docs", include_in_schema=False, tags=["docs"])
     async def docs() -> HTMLResponse:
         return get_swagger_ui_html(
-            openapi_url=openapi_url,
+            openapi_url=_OPENAPI_URL,
             title=app.title,
             swagger_js_url=f"{_ASSETS_URL}/swagger-ui-bundle.js",
             swagger_css_url=f"{_ASSETS_URL}/swagger-ui.css",
@@ -31,3 +48,14 @@ def add_docs(app: FastAPI, openapi_url: str) -> None:
     @app.get("/", include_in_schema=False, tags=["docs"])
     async def root() -> RedirectResponse:
         return RedirectResponse("/v1/docs")
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    """The description; problem documents get the media type that they are sent with, which the framework cannot say."""
+    description = copy.deepcopy(app.openapi())
+    for path in description["paths"].values():
+        for operation in path.values():
+            for status in ("4XX", "5XX"):
+                content = operation["responses"][status]["content"]
+                content[MEDIA_TYPE] = content.pop("application/json")
+    return description

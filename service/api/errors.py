@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from service.catalogue import UnknownModelError
-from service.runtime.errors import RefusalError
+from service.runtime.errors import EngineFailedError, RefusalError
 
+_LOG = logging.getLogger("bentoml.seqserve")
 TYPE_PREFIX = "urn:seqserve:problem:"
 MEDIA_TYPE = "application/problem+json"
 _JSON_TYPE = re.compile(r"application/(.+\+)?json", re.IGNORECASE)
@@ -127,20 +129,19 @@ class ProblemError(Exception):
         )
 
 
-def internal_error() -> ProblemError:
-    """The problem of a fault that is ours; what it was is in the log alone."""
-    return ProblemError("internal-error", "something went wrong on our side: report it with the request id")
-
-
-def as_problem(error: Exception) -> ProblemError | None:
-    """The problem behind an exception; None where it is a fault of the service itself."""
+def as_problem(error: Exception, request_id: str) -> ProblemError:
+    """The problem behind an exception. What went wrong on our side is told to the log, not to the client."""
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, UnknownModelError):
         return ProblemError("unknown-model", str(error), "model")
+    if isinstance(error, EngineFailedError):
+        _LOG.error("request %s: %s", request_id, error)
+        return ProblemError(error.reason, "the model failed on this request: try again, or report the request id")
     if isinstance(error, RefusalError):
         return ProblemError(error.reason, str(error), getattr(error, "field", _FIELDS.get(error.reason)))
-    return None
+    _LOG.error("request %s failed", request_id, exc_info=error)
+    return ProblemError("internal-error", "something went wrong on our side: report it with the request id")
 
 
 def from_validation(error: RequestValidationError, request: Request) -> ProblemError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import math
 import re
 import time
@@ -18,12 +17,11 @@ from typing import cast
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.errors import CLIENT_GONE, ClientGoneError, ProblemError, internal_error
+from service.api.errors import CLIENT_GONE, ClientGoneError, ProblemError, as_problem
 from service.api.life import Life, Stage
 from service.metrics import REJECTED, REQUEST_DURATION
 from service.settings import Settings
 
-_LOG = logging.getLogger("bentoml.seqserve")
 METRICS_PATH = "/metrics"
 _CONTEXT = "seqserve.context"
 _PROCESS = uuid.uuid4().hex[:12]
@@ -79,17 +77,19 @@ class Gate:
         self._life.enter()
         try:
             await self._pass(scope, headers, receive, identified, context)
-        except ProblemError as problem:
-            context.reason = problem.kind.slug
-            await problem.response(context.id)(scope, receive, identified)
+        except ProblemError as refusal:
+            context.reason = refusal.kind.slug
+            await refusal.response(context.id)(scope, receive, identified)
         except ClientGoneError:
             # Nobody reads it, but BentoML's timeout waits for a reply until it fires.
             await Response(status_code=CLIENT_GONE)(scope, receive, identified)
-        except Exception:  # noqa: BLE001  # the last place where one can be reported; the app has replied already
-            _LOG.exception("request %s failed", context.id)
-            context.reason = "internal-error"
-            if not context.status:
-                await internal_error().response(context.id)(scope, receive, identified)
+        except Exception as error:  # noqa: BLE001  # the last place where one can be reported
+            # The app passes on what it has reported and replied to.
+            if not context.reason:
+                problem = as_problem(error, context.id)
+                context.reason = problem.kind.slug
+                if not context.status:
+                    await problem.response(context.id)(scope, receive, identified)
         finally:
             self._life.leave()
             self._count(context, scope)

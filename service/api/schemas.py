@@ -33,7 +33,7 @@ Text = Annotated[str, AfterValidator(_whole)]
 
 def _as_list(value: object) -> object:
     if isinstance(value, str):
-        return [value]
+        return [_whole(value)]
     if isinstance(value, list):
         return value
     raise PydanticCustomError("text_type", "Input should be a text or a list of texts")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
 
-from service.api.errors import CLIENT_GONE, ClientGoneError, as_problem, internal_error
+from service.api.errors import CLIENT_GONE, ClientGoneError, as_problem
 from service.api.events import MEDIA_TYPE as EVENT_STREAM
 from service.api.events import EventStream, event, piece_event
 from service.api.gate import RequestContext, context_of
@@ -21,7 +20,6 @@ from service.runtime.requests import Generation
 from service.settings import Settings
 from service.tasks.growing import GrowingParagraph
 
-_LOG = logging.getLogger("bentoml.seqserve")
 _STREAM_EXAMPLE = (
     'event: token\ndata: {"text":"Ein Mann"}\n\nevent: token\ndata: {"text":" fährt Fahrrad."}\n\n'
     'event: done\ndata: {"model":"translation-en-de","version":"1.0.0","translations":[{"text":'
@@ -90,9 +88,6 @@ async def _events(
     except ClientGoneError:
         context.status = CLIENT_GONE
     except Exception as error:  # noqa: BLE001  # the head is sent: it can only be told as an event
-        problem = as_problem(error)
-        if problem is None:
-            _LOG.exception("request %s failed", context.id)
-            problem = internal_error()
+        problem = as_problem(error, context.id)
         context.status, context.reason = problem.kind.status, problem.kind.slug
         yield event("error", problem.document(context.id))

@@ -44,10 +44,15 @@ class SentenceAttention:
 
 
 def source_tokens(text: str, encoding: Encoding, offset: int) -> list[SourceToken]:
-    """The tokens of a sentence that starts at character `offset` of the text; the spaces around a word are left out."""
+    """The tokens of a sentence that starts at character `offset` of the text.
+
+    Spaces around a word are left out. Of tokens that share a character (a word's start mark and its first letter), the
+    last one has it.
+    """
     tokens = []
-    for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
-        covered = text[start:end]
+    following = [start for start, _ in encoding.offsets[1:]] + [len(text)]
+    for token, (start, end), limit in zip(encoding.tokens, encoding.offsets, following, strict=True):
+        covered = text[start : min(end, limit)]
         word = covered.strip()
         first = offset + start + len(covered) - len(covered.lstrip())
         tokens.append(SourceToken(EOS if token == EOS else word, first, first + len(word)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import string
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,29 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from contract.manifest import DecodingDefaults, File, Graph, Licence, Limits, Manifest, SpecialIds
-from contract.manifest import TextPreprocessing, Variant
+from contract.manifest import (
+    DecodingDefaults,
+    File,
+    Graph,
+    Licence,
+    Limits,
+    Manifest,
+    SpecialIds,
+    TextPreprocessing,
+    Variant,
+)
 from contract.signature import Attention, GenerateSignature, State, Tensor
 from contract.text import SPECIAL_TOKENS, UNK, TextCodec
 from service.catalogue import Catalogue, Model
 from service.metrics import EngineMetrics
 from service.runtime.bundle import Bundle
-from service.runtime.errors import BeamTooWideError, DeadlineExceededError, QueueFullError, ShuttingDownError
+from service.runtime.errors import (
+    BeamTooWideError,
+    DeadlineExceededError,
+    EngineFailedError,
+    QueueFullError,
+    ShuttingDownError,
+)
 from service.runtime.requests import Array, GenerateRequest, Generation, Hypothesis
 from service.tasks.translate import TextLimits, Translator
 
@@ -35,16 +52,22 @@ SENTENCES = [
 ]
 
 
+@cache
 def make_codec() -> TextCodec:
     tokenizer = Tokenizer(models.BPE(unk_token=UNK))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    trainer = trainers.BpeTrainer(vocab_size=90, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=150,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=list(string.ascii_letters + string.punctuation),
+        show_progress=False,
+    )
     tokenizer.train_from_iterator(SENTENCES, trainer)
     return TextCodec(tokenizer)
 
 
-def make_manifest(name: str, *, attention: bool = True, vocabulary_size: int = 90) -> Manifest:
+def make_manifest(name: str, *, attention: bool = True, vocabulary_size: int = 150) -> Manifest:
     signature = GenerateSignature(
         inputs=(
             Tensor(name="source_ids", dtype="int64", axes=("rows", "source")),
@@ -97,7 +120,7 @@ class FakeTicket:
 class FakeEngine:
     """Repeats the source, a token at a time; the second-best hypothesis lacks its last token.
 
-    While `held`, nothing is worked on. `seen` keeps every request that was submitted.
+    While held, nothing is worked on. `seen` and `tickets` keep every request that was submitted.
     """
 
     slots = 8
@@ -107,6 +130,8 @@ class FakeEngine:
         self.seen: list[GenerateRequest] = []
         self.tickets: list[FakeTicket] = []
         self.error: Exception | None = None
+        self.fail_after: int | None = None
+        self.pause_after: int | None = None
         self.running_rows = 0
         self._queue: deque[FakeTicket] = deque()
         self._wake = threading.Condition()
@@ -146,8 +171,7 @@ class FakeEngine:
 
     def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:
         rows, source = max(map(len, token_ids)) + 1, len(inputs["source_ids"])
-        weights = np.full((len(token_ids), rows, source), 1 / source, dtype=np.float32)
-        return weights
+        return np.full((len(token_ids), rows, source), 1 / source, dtype=np.float32)
 
     def close(self, *, drain: bool = True, timeout: float = 30.0) -> None:
         with self._wake:
@@ -180,7 +204,12 @@ class FakeEngine:
         ids = [int(i) for i in request.inputs["source_ids"][:-1]]
         finished = len(ids) < request.search.max_length
         ids = ids[: request.search.max_length]
-        for token in ids if request.on_tokens else ():
+        for count, token in enumerate(ids if request.on_tokens else ()):
+            if count == self.fail_after:
+                _settle(ticket.future, EngineFailedError("a step failed"))
+                return
+            if count == self.pause_after:
+                return
             assert request.on_tokens is not None
             request.on_tokens([token])
         best = Hypothesis(ids, -0.5, -0.5 * (len(ids) + 1), finished)
