@@ -15,6 +15,8 @@ from contract.tasks import TaskName
 
 ENV_PREFIX = "SEQSERVE_"
 SHIPPED_BUNDLES = Path(__file__).resolve().parent.parent / "artifacts"
+_OF_OTHERS = ("data",)
+"""Variables with our prefix that training and export read."""
 LONGEST_DEADLINE = 30.0
 """Seconds. Clients, proxies and BentoML's own timeout are set around it."""
 
@@ -87,7 +89,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_unknown_variables(self) -> Self:
-        known = {f"{ENV_PREFIX}{name}".upper() for name in type(self).model_fields}
+        known = {f"{ENV_PREFIX}{name}".upper() for name in (*type(self).model_fields, *_OF_OTHERS)}
         given = {name for name in os.environ if name.upper().startswith(ENV_PREFIX)}
         if unknown := sorted(name for name in given if name.upper() not in known):
             raise ValueError(f"unknown settings {', '.join(unknown)}; known: {', '.join(sorted(known))}")

@@ -14,6 +14,7 @@ import uuid
 from dataclasses import dataclass
 from typing import cast
 
+from fastapi.routing import APIRoute
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -72,6 +73,9 @@ class Gate:
             if message["type"] == "http.response.start":
                 context.status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", context.id.encode())]
+                if self._life.stage is Stage.DRAINING:
+                    # Sent on a connection that stays open, a later request would find nobody.
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         self._life.enter()
@@ -167,8 +171,9 @@ class Gate:
             raise ProblemError("body-timeout", detail) from None
 
     def _count(self, context: RequestContext, scope: Scope) -> None:
-        # The router leaves the route it matched in the scope; its tag is the task.
-        task = scope["route"].tags[0] if "route" in scope else ""
+        # The router leaves the route it matched in the scope, and its tag is the task; BentoML leaves its mount.
+        route = scope.get("route")
+        task = route.tags[0] if isinstance(route, APIRoute) else ""
         status = context.status
         outcome = _OUTCOMES.get(status) or ("ok" if status < 400 else "invalid" if status < 500 else "failed")
         seconds = time.monotonic() - context.started
