@@ -1,0 +1,10 @@
+"""The numbers of docs/results.md: `python -m loadtest.bench` measures all of them, `… NAME` one.
+
+- `runtime`    the decoding engine against CTranslate2 in one process, on the same weights
+- `batching`   continuous against static batching on the same graphs
+- `http`       `/v1/translate` against the engine without a server
+- `startup`    time to `/readyz` and memory, above an empty BentoML service
+- `quality`    BLEU through `/v1/translate`
+
+This is the one part of `loadtest` that runs our code in-process, and then only what a bundle needs to run.
+"""

@@ -1,0 +1,150 @@
+"""The numbers of docs/results.md: all of them, or one.
+
+Each is shown, saved as JSON under reports/bench/ and written into docs/results.md. Sentences are those of Multi30k's
+test_2016_flickr where --data or SEQSERVE_DATA names the folder of the data sets, else captions shipped here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Protocol, TypeVar
+
+import typer
+from pydantic import TypeAdapter
+from rich.console import Console
+
+from contract.manifest import BundleError, Score
+from contract.text import BOS, EOS, UNK, TextCodec
+from loadtest.bench.corpus import CorpusError, load_corpus
+from loadtest.bench.measure import describe_machine
+from loadtest.bench.results import DOCUMENT, REPORTS, MarkerError, fill_document, save_json
+from loadtest.bench.table import Table
+from service.runtime.bundle import Bundle
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+console = Console()
+
+BundleOption = Annotated[Path, typer.Option("--bundle", help="NAME/ of a Transformer's bundle.")]
+BundlesOption = Annotated[Path, typer.Option("--bundles", help="Folder of the bundles that are served.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the data sets; else SEQSERVE_DATA.")]
+RepeatsOption = Annotated[int, typer.Option("--repeats", min=1, help="How often each figure is measured.")]
+TRANSFORMER, SHIPPED = Path("artifacts/translation-en-de"), Path("artifacts")
+
+
+class Result(Protocol):
+    """What a benchmark returns."""
+
+    def tables(self) -> list[Table]: ...
+
+
+_Result = TypeVar("_Result", bound=Result)
+
+
+@app.callback(invoke_without_command=True)
+def all_of_them(context: typer.Context, data: DataOption = None) -> None:
+    """Without a command: every benchmark, at its usual number of repeats. About a quarter of an hour."""
+    if context.invoked_subcommand is not None:
+        return
+    runtime(data=data)
+    batching(data=data)
+    http(data=data)
+    startup()
+    if load_corpus(data).references is None:
+        console.print("quality is left out: --data names the folder of the data sets")
+    else:
+        quality(data=data)
+
+
+@app.command()
+def runtime(bundle: BundleOption = TRANSFORMER, data: DataOption = None, repeats: RepeatsOption = 5) -> None:
+    """Compare the decoding engine with CTranslate2, in one process, on the same weights."""
+    from loadtest.bench.compare import compare
+    from loadtest.bench.convert import SpecialTokens, convert
+    from loadtest.bench.peer import Peer
+    from loadtest.bench.weights import count_heads, read_parameters
+
+    def run(report: Callable[[str], None]) -> Result:
+        opened, corpus = _open(bundle), load_corpus(data)
+        with TemporaryDirectory() as folder:
+            model = Path(folder) / "model"
+            vocabularies = _vocabulary(opened.source), _vocabulary(opened.target)
+            parameters = read_parameters(opened.folder, opened.manifest)
+            convert(parameters, count_heads(opened.manifest), vocabularies, SpecialTokens(UNK, BOS, EOS), model)
+            return compare(opened, Peer(model), corpus, repeats=repeats, report=report)
+
+    _publish("runtime", run)
+
+
+@app.command()
+def batching(bundle: BundleOption = TRANSFORMER, data: DataOption = None, repeats: RepeatsOption = 5) -> None:
+    """Compare continuous with static batching on the same graphs."""
+    from loadtest.bench.batching import measure_batching
+
+    _publish(
+        "batching", lambda report: measure_batching(_open(bundle), load_corpus(data), repeats=repeats, report=report)
+    )
+
+
+@app.command()
+def http(bundle: BundleOption = TRANSFORMER, data: DataOption = None, repeats: RepeatsOption = 5) -> None:
+    """Compare /v1/translate with the engine in-process."""
+    from loadtest.bench.overhead import measure_overhead
+
+    _publish("http", lambda report: measure_overhead(_open(bundle), load_corpus(data), repeats=repeats, report=report))
+
+
+@app.command()
+def startup(bundles: BundlesOption = SHIPPED, repeats: RepeatsOption = 5) -> None:
+    """Measure cold start and memory of the service, above an empty BentoML service."""
+    from loadtest.bench.startup import measure_startup
+
+    _publish("startup", lambda report: measure_startup(_names(bundles), repeats=repeats, report=report))
+
+
+@app.command()
+def quality(bundles: BundlesOption = SHIPPED, data: DataOption = None) -> None:
+    """Measure BLEU through /v1/translate; scores for `python -m export record` go to reports/bench/scores/."""
+    from loadtest.bench.quality import measure_quality
+
+    result = _publish("quality", lambda report: measure_quality(_names(bundles), load_corpus(data), report=report))
+    folder = REPORTS / "scores"
+    folder.mkdir(parents=True, exist_ok=True)
+    for model in dict.fromkeys(judged.model for judged in result.judged):
+        content = TypeAdapter(list[Score]).dump_json(result.scores(model), indent=1)
+        (folder / f"{model}.json").write_bytes(content + b"\n")
+
+
+def _publish(name: str, run: Callable[[Callable[[str], None]], _Result]) -> _Result:
+    """Run a benchmark under a status line; show, save and document its result."""
+    machine = describe_machine()
+    try:
+        with console.status(name) as status:
+            result = run(lambda text: status.update(f"{name}: {text}"))
+        save_json(name, machine, result)
+        fill_document(DOCUMENT, name, machine, result.tables())
+    except (BundleError, CorpusError, MarkerError) as error:
+        console.print(f"bench: {error}", style="red", highlight=False)
+        raise typer.Exit(1) from None
+    for table in result.tables():
+        console.print(table.rich())
+    return result
+
+
+def _open(bundle: Path) -> Bundle:
+    from loadtest.bench.engine import open_on_one_core
+
+    return open_on_one_core(bundle)
+
+
+def _vocabulary(codec: TextCodec) -> list[str]:
+    return codec.tokens(list(range(codec.vocabulary_size)))
+
+
+def _names(bundles: Path) -> list[Path]:
+    return sorted(path for path in bundles.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+if __name__ == "__main__":
+    app()
