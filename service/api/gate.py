@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.errors import CLIENT_GONE, ClientGoneError, ProblemError, as_problem
 from service.api.life import Life, Stage
 from service.metrics import REJECTED, REQUEST_DURATION
+from service.runtime.errors import DeadlineExceededError
 from service.settings import Settings
 
 METRICS_PATH = "/metrics"
@@ -142,7 +143,7 @@ class Gate:
         """The whole body, never more of it in memory than the limit.
 
         Raises:
-            ProblemError: it is too large, or too slow.
+            ProblemError: it is too large, or too slow, or the deadline passed meanwhile.
             ClientGoneError: it will never be whole.
         """
         limit = self._settings.max_body_bytes
@@ -150,11 +151,11 @@ class Gate:
         announced = headers.get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > limit:
             raise too_large
-        seconds = min(self._settings.body_timeout, context.deadline - time.monotonic())
+        allowed, left = self._settings.body_timeout, context.deadline - time.monotonic()
         chunks: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(allowed, left)):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
@@ -167,7 +168,9 @@ class Gate:
                     if not message.get("more_body", False):
                         return b"".join(chunks)
         except TimeoutError:
-            detail = f"the body did not arrive within {seconds:g} s: send it faster, or in smaller requests"
+            if left < allowed:
+                raise as_problem(DeadlineExceededError(), context.id) from None
+            detail = f"the body did not arrive within {allowed:g} s: send it faster, or in smaller requests"
             raise ProblemError("body-timeout", detail) from None
 
     def _count(self, context: RequestContext, scope: Scope) -> None:

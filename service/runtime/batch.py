@@ -1,7 +1,7 @@
 """The live rows of a generate model: join, step, leave. No queue and no thread, so that it can be tested alone.
 
-Book-keeping is done with arrays over all rows at once: at a beam of four and 64 requests, one Python statement a row
-would cost as much as the network.
+Book-keeping is done with arrays over all requests of one beam width at once: at a beam of four and 64 requests, one
+Python statement a row would cost as much as the network.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from typing import Any
 import numpy as np
 
 from contract.manifest import Limits, SpecialIds
+from service.runtime.lane import Lane
 from service.runtime.requests import Hypothesis, Search
+from service.runtime.rows import RowTable
 from service.runtime.search import (
+    BeamChoice,
+    Bools,
     Ints,
     candidates_needed,
     choose_beams,
@@ -60,23 +64,13 @@ class Batch:
         self._special = special
         self._limits = limits
         self._vocabulary = vocabulary
-        self.members: dict[int, Member] = {}
-        count = slots.count
-        self._tokens = stepper.token_ids
-        self._positions = stepper.positions
-        self._totals = np.zeros(count, dtype=np.float64)
-        self._owners = np.zeros(count, dtype=np.int64)
-        self._widths = np.zeros(count, dtype=np.int64)
-        self._ranks = np.zeros(count, dtype=np.int64)
-        self._ends = np.zeros(count, dtype=np.int64)
-        self._sources = np.zeros(count, dtype=np.int64)
-        self._history = np.zeros((count, limits.target), dtype=np.int64)
-        self._columns = (
-            self._tokens, self._positions, self._totals, self._owners, self._widths, self._ranks, self._ends,
-            self._sources, self._history,
-        )  # fmt: skip
+        self._rows = RowTable(stepper, slots.count, limits.target)
+        self._lanes: dict[tuple[int, int], Lane] = {}
+        """By (rows a request stands on, beam width): a beam stands on one row until its first step is done."""
         self._reserved = 0
-        self._done: list[tuple[int, Member]] = []
+        self._longest = {"source": 1, "target": 1}
+        self._k = 1
+        self.members: dict[int, Member] = {}
 
     @property
     def free(self) -> int:
@@ -97,146 +91,150 @@ class Batch:
             values: encode outputs and handed-on inputs, `[len(members), …]`.
             lengths: `[len(members)]` length of each row along the source axis.
         """
-        live = self.live
-        self._fit(
-            source=int(max(lengths.max(), self._sources[:live].max(initial=1))),
-            target=int(self._positions[:live].max(initial=0)) + 1,
-        )
+        self._longest["source"] = max(self._longest["source"], int(lengths.max()))
+        self._fit()
         rows = self._slots.join(values, len(members))
-        self._tokens[rows] = self._special.bos
-        self._positions[rows] = 0
-        self._totals[rows] = 0.0
-        self._owners[rows] = owners
-        self._widths[rows] = [member.search.beam_size for member in members]
-        self._ranks[rows] = 0
-        self._ends[rows] = [min(member.search.max_length, self._limits.target) for member in members]
-        self._sources[rows] = lengths
-        for owner, member in zip(owners, members, strict=True):
+        table = self._rows
+        table.tokens[rows] = self._special.bos
+        table.positions[rows] = 0
+        table.totals[rows] = 0.0
+        table.ends[rows] = [min(member.search.max_length, self._limits.target) for member in members]
+        table.sources[rows] = lengths
+        for row, owner, member in zip(rows, owners, members, strict=True):
             if member.search.sampling is not None:
                 member.generator = np.random.default_rng(member.search.sampling.seed)
-            member.k = min(candidates_needed(member.search.beam_size, member.search.sampling), self._vocabulary)
+            width = member.search.beam_size
+            member.k = min(candidates_needed(width, member.search.sampling), self._vocabulary)
+            self._k = max(self._k, member.k)
             self.members[owner] = member
-            self._reserved += member.search.beam_size
+            self._reserved += width
+            self._lane(1, width).add(row.reshape(1, 1), np.array([owner]))
 
     def drop(self, owners: list[int]) -> None:
         """Free the rows of members that are no longer wanted."""
-        rows = np.nonzero(np.isin(self._owners[: self.live], owners))[0]
-        for owner in owners:
-            self._reserved -= self.members.pop(owner).search.beam_size
-        self._leave(rows)
+        rows = [lane.remove(np.isin(lane.owners, owners)) for lane in self._lanes.values()]
+        self._leave(np.concatenate(rows), owners)
 
     def step(self) -> Progress:
         """Run one step of every live row and apply each member's search to what it brought."""
-        live = self.live
-        self._fit(source=int(self._sources[:live].max()), target=int(self._positions[:live].max()) + 1)
-        k = max(member.k for member in self.members.values())
-        candidates, scores = self._stepper.step(k)
+        self._fit()
+        candidates, scores = self._stepper.step(self._k)
+        self._longest["target"] += 1
+        done: list[int] = []
+        leaving: list[Rows] = []
+        # Beams that grow out of their first step join the lane of their width, which has had its step then.
+        for _, lane in sorted(self._lanes.items(), reverse=True):
+            if len(lane):
+                move = self._step_single if lane.width == 1 else self._step_beams
+                over = move(lane, candidates, scores)
+                if over is not None and over.any():
+                    done += lane.owners[over].tolist()
+                    leaving.append(lane.remove(over))
+                if lane.live != lane.width:
+                    self._grow(lane)
         for member in self.members.values():
             member.steps += 1
-        widths = self._widths[:live].copy()
-        leaving = [self._step_single(np.nonzero(widths == 1)[0], candidates, scores)]
-        for width in np.unique(widths[widths > 1]):
-            rows = np.nonzero(widths == width)[0]
-            rows = rows[np.lexsort((self._ranks[rows], self._owners[rows]))]
-            # A beam that has just joined stands on one row.
-            fresh = self._positions[rows] == 0
-            leaving.append(self._step_beams(rows[fresh].reshape(-1, 1), int(width), candidates, scores))
-            leaving.append(self._step_beams(rows[~fresh].reshape(-1, int(width)), int(width), candidates, scores))
-        done, self._done = self._done, []
-        streamed = self._stream(done)
-        self._leave(np.concatenate(leaving))
-        for owner, member in done:
-            del self.members[owner]
-            self._reserved -= member.search.beam_size
-        return Progress(streamed, done)
+        finished = [(owner, self.members[owner]) for owner in done]
+        streamed = self._stream(finished)
+        if done:
+            self._leave(np.concatenate(leaving), done)
+        return Progress(streamed, finished)
 
-    def _step_single(self, rows: Rows, candidates: Ints, scores: Any) -> Rows:
-        """Greedy and sampling: one row a member."""
-        if not len(rows):
-            return rows
+    def _step_single(self, lane: Lane, candidates: Ints, scores: Any) -> Bools | None:
+        """Greedy and sampling. Returns which requests are over."""
+        table, rows = self._rows, lane.rows[:, 0]
         columns = np.zeros(len(rows), dtype=np.int64)
-        for index, row in enumerate(rows):
-            member = self.members[int(self._owners[row])]
-            if member.search.sampling is not None and member.generator is not None:
-                columns[index] = sample(scores[row], member.search.sampling, member.generator)
+        if self._k > 1:
+            for index, owner in enumerate(lane.owners.tolist()):
+                member = self.members[owner]
+                if member.search.sampling is not None and member.generator is not None:
+                    columns[index] = sample(scores[rows[index]], member.search.sampling, member.generator)
         tokens = candidates[rows, columns]
-        self._totals[rows] += scores[rows, columns]
-        self._history[rows, self._positions[rows]] = tokens
-        self._positions[rows] += 1
-        self._tokens[rows] = tokens
-        ended = self._is_end(tokens)
-        over = ended | (self._positions[rows] >= self._ends[rows])
-        for row, end in zip(rows[over], ended[over], strict=True):
-            owner = int(self._owners[row])
-            ids = self._history[row, : self._positions[row] - int(end)].copy()
-            self.members[owner].hypotheses.append((ids, float(self._totals[row]), bool(end)))
-            self._done.append((owner, self.members[owner]))
-        return np.asarray(rows[over])
+        lengths = table.positions[rows] + 1
+        table.totals[rows] += scores[rows, columns]
+        table.history[rows, lengths - 1] = tokens
+        table.positions[rows] = lengths
+        table.tokens[rows] = tokens
+        ended = tokens == self._special.eos
+        over: Bools = ended | (lengths >= table.ends[rows])
+        if not over.any():
+            return None
+        for index in np.nonzero(over)[0].tolist():
+            end = bool(ended[index])
+            ids = table.history[rows[index], : lengths[index] - int(end)].copy()
+            self.members[int(lane.owners[index])].hypotheses.append((ids, float(table.totals[rows[index]]), end))
+        return over
 
-    def _step_beams(self, rows: Rows, width: int, candidates: Ints, scores: Any) -> Rows:
-        """Beam search of the members that stand on `rows [G, live beams]`; returns the rows that leave."""
-        if not len(rows):
-            return rows.ravel()
-        choice = choose_beams(self._totals[rows], candidates[rows], scores[rows], width, self._special.eos)
-        lengths = self._positions[rows[:, 0]]
-        last = lengths + 1 >= self._ends[rows[:, 0]]
-        leading = choice.tokens[:, :width]
-        ended = self._is_end(leading)
-        for group, column in zip(*np.nonzero(ended | last[:, None]), strict=True):
-            member = self.members[int(self._owners[rows[group, 0]])]
-            ids = self._history[rows[group, choice.parents[group, column]], : lengths[group] + 1].copy()
-            ids[-1] = leading[group, column]
-            end = bool(ended[group, column])
-            total = float(choice.totals[group, column])
-            member.hypotheses.append((ids[:-1] if end else ids, total, end))
-            member.best_beam_ended |= bool(column == 0)
-        over = last.copy()
-        for group in np.nonzero(ended.any(axis=1) & ~last)[0]:
-            over[group] = _search_is_over(self.members[int(self._owners[rows[group, 0]])])
-        self._done += [(int(owner), self.members[int(owner)]) for owner in self._owners[rows[over, 0]]]
-        self._advance(rows[~over], choice.survivors[~over], choice, ~over, width)
-        return rows[over].ravel()
-
-    def _advance(self, rows: Ints, survivors: Ints, choice: Any, alive: Any, width: int) -> None:
-        """Move the surviving continuations onto rows, copying as few as possible."""
-        if not len(rows):
-            return
-        parents = np.take_along_axis(choice.parents[alive], survivors, axis=1)
-        lengths = self._positions[rows[:, 0]]
-        used = int(lengths.max()) + 1
-        if rows.shape[1] == 1:
-            placed = np.empty((len(rows), width), dtype=np.int64)
-            placed[:, :1] = rows
-            parent_rows = np.repeat(rows[:, 0], width - 1)
-            extent = {"target": used, "source": int(self._sources[parent_rows].max())}
-            placed[:, 1:] = self._slots.grow(parent_rows, extent).reshape(len(rows), width - 1)
-            for column in self._columns:
-                column[placed[:, 1:].reshape(-1)] = column[parent_rows]
-        else:
-            placed, destination, source = place_survivors(parents, rows)
+    def _step_beams(self, lane: Lane, candidates: Ints, scores: Any) -> Bools | None:
+        """Beam search. Returns which requests are over; the others stand on the continuations that live on."""
+        table, rows = self._rows, lane.rows
+        choice = choose_beams(table.totals[rows], candidates[rows], scores[rows], lane.width, self._special.eos)
+        lengths = table.positions[rows[:, 0]]
+        last = lengths + 1 >= table.ends[rows[:, 0]]
+        ending: Bools = choice.ended | last[:, None]
+        over = self._finish_beams(lane, choice, ending, last, lengths) if ending.any() else None
+        tokens, parents, totals = choice.survivors()
+        if lane.live == lane.width:
+            rows, destination, source = place_survivors(parents, rows)
             if len(destination):
+                used = int(lengths.max()) + 1
                 self._slots.reorder(destination, source, {"target": used})
-                self._history[destination, :used] = self._history[source, :used]
-        tokens = np.take_along_axis(choice.tokens[alive], survivors, axis=1)
-        self._totals[placed] = np.take_along_axis(choice.totals[alive], survivors, axis=1)
-        self._tokens[placed] = tokens
-        self._history[placed, lengths[:, None]] = tokens
-        self._positions[placed] = lengths[:, None] + 1
-        self._ranks[placed] = np.arange(width)
+                table.history[destination, :used] = table.history[source, :used]
+            lane.rows = rows
+        else:
+            lane.born = tokens, totals
+            tokens, totals = tokens[:, :1], totals[:, :1]
+        self._advance(rows, lengths[:, None], tokens, totals)
+        return over
 
-    def _stream(self, done: list[tuple[int, Member]]) -> list[tuple[int, list[int]]]:
+    def _advance(self, rows: Ints, lengths: Ints, tokens: Ints, totals: Any) -> None:
+        table = self._rows
+        table.totals[rows] = totals
+        table.tokens[rows] = tokens
+        table.history[rows, lengths] = tokens
+        table.positions[rows] = lengths + 1
+
+    def _finish_beams(self, lane: Lane, choice: BeamChoice, ending: Bools, last: Bools, lengths: Ints) -> Bools:
+        """Keep the hypotheses that end here; returns which requests are over."""
+        over = last.copy()
+        for group, column in zip(*(axis.tolist() for axis in np.nonzero(ending)), strict=True):
+            member = self.members[int(lane.owners[group])]
+            row = lane.rows[group, choice.parents[group, column]]
+            ids = self._rows.history[row, : lengths[group] + 1].copy()
+            ids[-1] = choice.tokens[group, column]
+            end = bool(choice.ended[group, column])
+            member.hypotheses.append((ids[:-1] if end else ids, float(choice.totals[group, column]), end))
+            member.best_beam_ended |= column == 0
+            over[group] |= _search_is_over(member)
+        return over
+
+    def _grow(self, lane: Lane) -> None:
+        """Beams that had their first step spread from one row to their width."""
+        if not len(lane) or lane.born is None:
+            lane.clear()
+            return
+        tokens, totals = lane.born
+        parents = np.repeat(lane.rows[:, 0], lane.width - 1)
+        used = {"target": 1, "source": int(self._rows.sources[parents].max())}
+        grown = self._slots.grow(parents, used)
+        self._rows.copy(grown, parents, used=1)
+        rows = np.concatenate([lane.rows, grown.reshape(len(lane), -1)], axis=1)
+        self._advance(rows, np.zeros((1, 1), dtype=np.int64), tokens, totals)
+        self._lane(lane.width, lane.width).add(rows, lane.owners)
+        lane.clear()
+
+    def _stream(self, finished: list[tuple[int, Member]]) -> list[tuple[int, list[int]]]:
         """Ids that have become certain: those that all live beams and ended hypotheses of a member share."""
-        finished = dict(done)
+        ended = dict(finished)
         streamed = []
         for owner, member in self.members.items():
             if not member.streaming:
                 continue
-            if owner in finished:
+            if owner in ended:
                 ids = hypotheses(member)[0].token_ids
                 certain = len(ids)
             else:
-                rows = np.nonzero(self._owners[: self.live] == owner)[0]
-                sequences = [self._history[row, : self._positions[row]] for row in rows]
+                sequences = [self._rows.history[row, : self._rows.positions[row]] for row in self._rows_of(owner)]
                 sequences += [sequence for sequence, _, _ in member.hypotheses]
                 certain = common_prefix(sequences)
                 ids = sequences[0][:certain].tolist()
@@ -245,29 +243,40 @@ class Batch:
                 member.streamed = certain
         return streamed
 
-    def _leave(self, rows: Rows) -> None:
-        if not len(rows):
-            return
-        before = self.live
-        used = {
-            "target": min(int(self._positions[:before].max()), self._slots.capacities["target"]),
-            "source": int(self._sources[:before].max()),
-        }
-        holes, moved = self._slots.leave(rows, used)
-        for column in self._columns:
-            column[holes] = column[moved]
-        # Rows outside the live prefix stand at position 0.
-        self._positions[self.live : before] = 0
-        self._tokens[self.live : before] = 0
+    def _rows_of(self, owner: int) -> list[int]:
+        return [row for lane in self._lanes.values() for row in lane.rows[lane.owners == owner].ravel().tolist()]
 
-    def _fit(self, *, source: int, target: int) -> None:
+    def _leave(self, rows: Rows, owners: list[int]) -> None:
+        for owner in owners:
+            self._reserved -= self.members.pop(owner).search.beam_size
+        before, table = self.live, self._rows
+        used = min(self._longest["target"] - 1, self._slots.capacities["target"])
+        holes, moved = self._slots.leave(rows, {"target": used, "source": self._longest["source"]})
+        if len(holes):
+            table.copy(holes, moved, used)
+            places = np.arange(before)
+            places[moved] = holes
+            for lane in self._lanes.values():
+                lane.rows = places[lane.rows]
+        live = self.live
+        table.vacate(live, before)
+        self._longest = {
+            "source": int(table.sources[:live].max(initial=1)),
+            "target": int(table.positions[:live].max(initial=0)) + 1,
+        }
+        self._k = max((member.k for member in self.members.values()), default=1)
+
+    def _lane(self, live: int, width: int) -> Lane:
+        return self._lanes.setdefault((live, width), Lane(live, width))
+
+    def _fit(self) -> None:
         """Fit the capacities to the longest live row.
 
         While rows are live, every change copies them all, so capacity shrinks only when less than half is needed.
         """
         wanted = {
-            "source": capacity_bucket(source, self._limits.source),
-            "target": capacity_bucket(target, self._limits.target),
+            "source": capacity_bucket(self._longest["source"], self._limits.source),
+            "target": capacity_bucket(self._longest["target"], self._limits.target),
         }
         for axis, present in self._slots.capacities.items():
             if self.live and wanted[axis] < present <= 2 * wanted[axis]:
@@ -275,15 +284,11 @@ class Batch:
         if wanted != self._slots.capacities:
             self._slots.resize(wanted)
 
-    def _is_end(self, tokens: Ints) -> Any:
-        eos = self._special.eos
-        return np.zeros(tokens.shape, dtype=bool) if eos is None else tokens == eos
-
 
 def capacity_bucket(length: int, limit: int) -> int:
     """Capacity for a length: the next multiple of 8 up to 32, of 32 beyond; never above the limit."""
     step = 8 if length <= 32 else 32
-    return min(-(-max(length, 1) // step) * step, limit)
+    return min(-(-length // step) * step, limit)
 
 
 def hypotheses(member: Member) -> list[Hypothesis]:

@@ -17,6 +17,7 @@ from service.runtime.requests import Sampling
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 def candidates_needed(beam_size: int, sampling: Sampling | None) -> int:
@@ -28,16 +29,26 @@ def candidates_needed(beam_size: int, sampling: Sampling | None) -> int:
 
 @dataclass(frozen=True)
 class BeamChoice:
-    """The best continuations of G requests: the `2n` best of each, and which n of them live on.
+    """The best continuations of G requests with a beam of n, best first.
 
-    `tokens`, `parents` and `totals` are `[G, 2n]`, best first (`parents` is the beam that a continuation extends);
-    `survivors [G, n]` are columns of these.
+    `tokens`, `parents` and `totals` are `[G, 2n]`; `parents` is the beam that a continuation extends. `ended [G, n]`
+    marks those of the first n that end.
     """
 
     tokens: Ints
     parents: Ints
     totals: Floats
-    survivors: Ints
+    ended: Bools
+    eos: int | None
+
+    def survivors(self) -> tuple[Ints, Ints, Floats]:
+        """Tokens, parents and totals `[G, n]` of the first n that do not end."""
+        groups, width = self.ended.shape
+        if not self.ended.any():
+            return self.tokens[:, :width], self.parents[:, :width], self.totals[:, :width]
+        columns = np.argsort(self.tokens == self.eos, axis=1, kind="stable")[:, :width]
+        lines = np.arange(groups)[:, None]
+        return self.tokens[lines, columns], self.parents[lines, columns], self.totals[lines, columns]
 
 
 def choose_beams(totals: Floats, candidates: Ints, scores: NDArray[Any], width: int, eos: int | None) -> BeamChoice:
@@ -51,14 +62,17 @@ def choose_beams(totals: Floats, candidates: Ints, scores: NDArray[Any], width: 
         eos: id that ends a sequence.
     """
     groups, live, k = candidates.shape
-    k = min(k, 2 * width)
-    flat = (totals[:, :, None] + scores[:, :, :k]).reshape(groups, live * k)
+    if k > 2 * width:
+        k = 2 * width
+        candidates, scores = candidates[:, :, :k], scores[:, :, :k]
+    flat = (totals[:, :, None] + scores).reshape(groups, live * k)
     # Stable, so that equal scores are decided by beam and rank alone.
     order = np.argsort(-flat, axis=1, kind="stable")[:, : 2 * width]
-    tokens = np.take_along_axis(candidates[:, :, :k].reshape(groups, live * k), order, axis=1)
-    ended = np.zeros(tokens.shape, dtype=bool) if eos is None else tokens == eos
-    survivors = np.argsort(ended, axis=1, kind="stable")[:, :width]
-    return BeamChoice(tokens, order // k, np.take_along_axis(flat, order, axis=1), survivors)
+    lines = np.arange(groups)[:, None]
+    tokens = candidates.reshape(groups, live * k)[lines, order]
+    leading = tokens[:, :width]
+    ended = np.zeros(leading.shape, dtype=bool) if eos is None else leading == eos
+    return BeamChoice(tokens, order // k, flat[lines, order], ended, eos)
 
 
 def place_survivors(parents: Ints, rows: Ints) -> tuple[Ints, Ints, Ints]:
@@ -74,16 +88,16 @@ def place_survivors(parents: Ints, rows: Ints) -> tuple[Ints, Ints, Ints]:
         `placed [G, n]`, the row of each survivor, and the copies to make as (destination rows, source rows); no row is
         both.
     """
-    width = parents.shape[1]
-    first = np.ones(parents.shape, dtype=bool)
-    for column in range(1, width):
-        first[:, column] = (parents[:, :column] != parents[:, column : column + 1]).all(axis=1)
-    childless = np.ones(parents.shape, dtype=bool)
-    np.put_along_axis(childless, parents, False, axis=1)
-    origin = np.take_along_axis(rows, parents, axis=1)
-    placed = origin.copy()
-    placed[~first] = rows[childless]
-    return placed, placed[~first], origin[~first]
+    groups, width = parents.shape
+    placed = rows[np.arange(groups)[:, None], parents]
+    siblings = parents[:, :, None] == parents[:, None, :]
+    further = (siblings & np.tri(width, k=-1, dtype=bool)).any(axis=2)
+    if not further.any():
+        return placed, rows[:0, 0], rows[:0, 0]
+    childless = ~(parents[:, :, None] == np.arange(width)).any(axis=1)
+    destination, source = rows[childless], placed[further]
+    placed[further] = destination
+    return placed, destination, source
 
 
 def normalised_score(log_probability: float, length: int, penalty: float) -> float:

@@ -91,9 +91,10 @@ class Slots:
         return rows
 
     def reorder(self, destination: Rows, source: Rows, used: Capacities) -> None:
-        """Overwrite the states of rows by those of other rows of the same request; statics are equal already."""
+        """Overwrite the states of rows by those of other rows of the same request; the rest is equal already."""
         for state in self.signature.states:
-            self._states[state.name][self._parity % len(self._states[state.name])].copy(destination, source, used)
+            if state.write != "unchanged":
+                self._states[state.name][self._parity % len(self._states[state.name])].copy(destination, source, used)
 
     def leave(self, rows: Rows, used: Capacities) -> tuple[Rows, Rows]:
         """Free rows; returns (holes, moved): the live row `moved[i]` now stands in slot `holes[i]`."""

@@ -72,14 +72,17 @@ def output_errors(
     """Largest absolute difference of each output of a graph; infinite where the shapes differ.
 
     Candidates and scores are compared as log-probabilities by token, since equal scores may come in any order. Of a
-    state written at positions only what has been written counts.
+    state written at positions only what has been written counts; of one that no step changes, nothing, since it is
+    whatever buffer was bound.
     """
     expected, actual = dict(expected), dict(actual)
     if isinstance(signature, GenerateSignature) and kind in _STEPS:
         for outputs in (expected, actual):
             outputs["scores"] = log_probabilities(outputs.pop("candidates"), outputs["scores"])
             for state in signature.states:
-                if state.write == "at_position":
+                if state.write == "unchanged":
+                    outputs.pop(state.successor, None)
+                elif state.write == "at_position":
                     axis = state.axes.index("target")
                     outputs[state.successor] = _written(outputs[state.successor], inputs["position"], axis)
     return {name: _difference(value, actual[name]) for name, value in expected.items()}

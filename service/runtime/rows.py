@@ -1,0 +1,37 @@
+"""What the host knows about each live row, as arrays over the slots."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from service.runtime.search import Floats, Ints
+from service.runtime.stepper import Stepper
+from service.runtime.storage import Rows
+
+
+class RowTable:
+    """Columns by slot. `tokens` and `positions` are what the next step reads; rows outside the prefix hold 0 there.
+
+    `history [slots, target]` holds the chosen ids; `totals` their log-probabilities' sum; `ends` the length at which a
+    row is cut off; `sources` its length along the source axis.
+    """
+
+    def __init__(self, stepper: Stepper, count: int, target: int) -> None:
+        self.tokens = stepper.token_ids
+        self.positions = stepper.positions
+        self.totals: Floats = np.zeros(count, dtype=np.float64)
+        self.ends: Ints = np.zeros(count, dtype=np.int64)
+        self.sources: Ints = np.zeros(count, dtype=np.int64)
+        self.history: Ints = np.zeros((count, target), dtype=np.int64)
+        self._columns = (self.tokens, self.positions, self.totals, self.ends, self.sources)
+
+    def copy(self, destination: Rows, source: Rows, used: int) -> None:
+        """Copy rows, of their history the first `used` ids."""
+        for column in self._columns:
+            column[destination] = column[source]
+        self.history[destination, :used] = self.history[source, :used]
+
+    def vacate(self, start: int, end: int) -> None:
+        """Rows of a shortened prefix stand at position 0 again."""
+        self.positions[start:end] = 0
+        self.tokens[start:end] = 0
