@@ -49,16 +49,19 @@ class State(Tensor):
 
     `initial` names the encode output that starts it (which may be shorter than the state's capacity); None starts
     from zeros. `write` says how a step writes it: *replaced* whole; *at_position* along the capacity axis `target`
-    (the runtime may bind one buffer as input and output); *circular*, at position modulo a constant window.
+    (the runtime may bind one buffer as input and output); *circular*, at position modulo a constant window;
+    *unchanged*: a fused operator demands it as an output too, in place, but writes what is there already.
     """
 
     initial: str | None = None
-    write: Literal["replaced", "at_position", "circular"] = "replaced"
+    write: Literal["replaced", "at_position", "circular", "unchanged"] = "replaced"
 
     @model_validator(mode="after")
     def _capacity_axis(self) -> Self:
         if (self.write == "at_position") != ("target" in self.axes):
             raise ValueError(f"state {self.name!r}: 'at_position' states alone have the capacity axis 'target'")
+        if self.write == "unchanged" and self.initial is None:
+            raise ValueError(f"state {self.name!r}: an 'unchanged' state starts from an encode output")
         return self
 
     @property

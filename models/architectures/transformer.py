@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Self
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -13,7 +14,8 @@ from contract.signature import Attention, GenerateSignature, State
 from contract.signature import Tensor as TensorSpec
 from models.architecture import Generator, Tensors
 from models.layers.dropout import Dropout
-from models.layers.transformer import DecoderLayer, EncoderLayer, sinusoids
+from models.layers.exportable import axis_size
+from models.layers.transformer import DecoderLayer, EncoderLayer, StepMemory, sinusoids
 from models.registry import ArchitectureConfig, register
 
 
@@ -46,7 +48,8 @@ class Transformer(Generator):
     """Vaswani et al. 2017, "Attention Is All You Need", with the norm first (Xiong et al. 2020).
 
     The target embedding is the output projection too (Press and Wolf 2017), and the source embedding as well when the
-    vocabulary is shared. Statics: projected memory of each decoder layer; states: a key and a value cache per layer.
+    vocabulary is shared. States: a key and a value cache per layer, and the
+    memory projected for it, which no step changes; statics: what stands at the memory's last position.
     """
 
     config: TransformerConfig
@@ -82,71 +85,95 @@ class Transformer(Generator):
             statics=(
                 lengths,
                 *(
-                    TensorSpec(name=f"layer.{i}.memory_{kind}", dtype="float32", axes=("rows", heads, "source", size))
+                    TensorSpec(name=f"layer.{i}.last_{kind}", dtype="float32", axes=("rows", 1, heads * size))
                     for i in layers
                     for kind in ("key", "value")
                 ),
             ),
             states=tuple(
-                State(
-                    name=f"layer.{i}.{kind}",
-                    dtype="float32",
-                    axes=("rows", heads, "target", size),
-                    write="at_position",
-                )
+                state
                 for i in layers
                 for kind in ("key", "value")
+                for state in (
+                    State(
+                        name=f"layer.{i}.{kind}",
+                        dtype="float32",
+                        axes=("rows", heads, "target", size),
+                        write="at_position",
+                    ),
+                    State(
+                        name=f"layer.{i}.memory_{kind}",
+                        dtype="float32",
+                        axes=("rows", heads, "source", size),
+                        initial=f"layer.{i}.memory_{kind}",
+                        write="unchanged",
+                    ),
+                )
             ),
             attention=Attention(axes=("target", "source")),
             explain="explain",
         )
 
     def encode(self, inputs: Tensors) -> dict[str, Tensor]:
+        lengths = inputs["source_lengths"]
+        rows = torch.arange(lengths.shape[0], device=lengths.device)  # len() would freeze the axis in the export
+        encoded = {}
+        for i, memory in enumerate(self._project(self._read(inputs))):
+            for kind, projected in zip(("key", "value"), memory, strict=True):
+                encoded[f"layer.{i}.memory_{kind}"] = projected
+                last = projected[rows, :, lengths - 1]
+                encoded[f"layer.{i}.last_{kind}"] = last.flatten(1).unsqueeze(1)
+        return encoded
+
+    def _read(self, inputs: Tensors) -> Tensor:
+        """The memory: what the encoder makes of the source, `[rows, source, hidden]`."""
         source_ids, lengths = inputs["source_ids"], inputs["source_lengths"]
         embedding = self.target_embedding if self.config.share_embeddings else self.source_embedding
         x = self.dropout(self._embed(embedding, source_ids))
         for layer in self.encoder:
             x = layer(x, lengths)
-        memory = self.encoder_norm(x)
-        statics = {}
-        for i, layer in enumerate(self.decoder):
-            statics[f"layer.{i}.memory_key"], statics[f"layer.{i}.memory_value"] = layer.cross_attention.project(memory)
-        return statics
+        memory: Tensor = self.encoder_norm(x)
+        return memory
+
+    def _project(self, memory: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of every decoder layer, `[rows, heads, source, hidden / heads]`."""
+        return [layer.cross_attention.project(memory) for layer in self.decoder]
 
     def forward(self, inputs: Tensors, target_ids: Tensor) -> Tensor:
-        hidden, _ = self._decode(self.encode(inputs), inputs["source_lengths"], target_ids)
+        hidden, _ = self._decode(self._project(self._read(inputs)), inputs["source_lengths"], target_ids)
         return F.linear(self.decoder_norm(hidden), self.target_embedding.weight)
 
     def explain(self, inputs: Tensors, target_ids: Tensor) -> Tensor:
         """Mean over the heads of the last layer; row t is the attention that predicts token t + 1."""
-        statics, lengths = self.encode(inputs), inputs["source_lengths"]
-        _, query = self._decode(statics, lengths, target_ids)
-        keys = statics[f"layer.{len(self.decoder) - 1}.memory_key"]
-        return self.decoder[-1].cross_attention.weights(query, keys, lengths)
+        memory, lengths = self._project(self._read(inputs)), inputs["source_lengths"]
+        _, query = self._decode(memory, lengths, target_ids)
+        return self.decoder[-1].cross_attention.weights(query, memory[-1][0], lengths)
 
     def step(
         self, token_ids: Tensor, position: Tensor, statics: Tensors, states: Tensors
     ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
-        x = self.target_embedding(token_ids) * math.sqrt(self.config.hidden_size) + self.positions[position]
-        written = {}
+        # A time axis of one throughout: the fused operators want it, and adding it once costs less than at each.
+        x = self.target_embedding(token_ids.unsqueeze(1)) * math.sqrt(self.config.hidden_size)
+        x = x + self.positions[position.unsqueeze(1)]
+        here, capacity = position.to(torch.int32), axis_size(states["layer.0.key"], 2)
+        last, source = (statics["source_lengths"] - 1).to(torch.int32), axis_size(states["layer.0.memory_key"], 2)
+        following: dict[str, Tensor] = {}
         for i, layer in enumerate(self.decoder):
-            key, value = f"layer.{i}.key", f"layer.{i}.value"
-            x, written[key], written[value] = layer.step(
-                x,
-                position,
-                statics[f"layer.{i}.memory_key"],
-                statics[f"layer.{i}.memory_value"],
-                statics["source_lengths"],
-                states[key],
-                states[value],
-            )
-        return F.linear(self.decoder_norm(x), self.target_embedding.weight), written, None
+            names = [f"layer.{i}.{name}" for name in ("key", "value", "memory_key", "memory_value")]
+            keys, values, memory_keys, memory_values = (states[name] for name in names)
+            ends = statics[f"layer.{i}.last_key"], statics[f"layer.{i}.last_value"]
+            memory = StepMemory(*ends, memory_keys, memory_values, last, source)
+            x, after = layer.step(x, here, capacity, keys, values, memory)
+            following |= zip(names, after, strict=True)
+        return F.linear(self.decoder_norm(x), self.target_embedding.weight).squeeze(1), following, None
 
-    def _decode(self, statics: Tensors, lengths: Tensor, target_ids: Tensor) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, memory: list[tuple[Tensor, Tensor]], lengths: Tensor, target_ids: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Output of the last layer and what it asked the memory, each `[rows, target, hidden]`."""
         x = query = self.dropout(self._embed(self.target_embedding, target_ids))
-        for i, layer in enumerate(self.decoder):
-            x, query = layer(x, statics[f"layer.{i}.memory_key"], statics[f"layer.{i}.memory_value"], lengths)
+        for layer, (keys, values) in zip(self.decoder, memory, strict=True):
+            x, query = layer(x, keys, values, lengths)
         return x, query
 
     def _embed(self, embedding: nn.Module, ids: Tensor) -> Tensor:

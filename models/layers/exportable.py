@@ -5,6 +5,8 @@ Both branches give the same numbers; the battery compares them on every architec
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -30,40 +32,75 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)
 
 
+def axis_size(x: Tensor, axis: int) -> Tensor:
+    """Size of an axis as an int32 tensor `[1]`, which fused operators take where PyTorch takes a number."""
+    return torch.full((1,), x.shape[axis], dtype=torch.int32, device=x.device)
+
+
 def cached_attention(
-    query_key_value: Tensor, keys: Tensor, values: Tensor, position: Tensor
+    query_key_value: Tensor, keys: Tensor, values: Tensor, position: Tensor, capacity: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Write one key and value at `position [rows]` of each row's cache, and attend over what is written.
 
-    `query_key_value [rows, 3 · hidden]`, caches `[rows, heads, target, hidden / heads]` → output `[rows, hidden]` and
-    the written caches. Exports as ONNX Runtime's `GroupQueryAttention`: it writes in place when one buffer is bound as
-    input and output, and pays for the keys that are there, not for the capacity.
+    `query_key_value [rows, 1, 3 · hidden]`, caches `[rows, heads, target, hidden / heads]`, their `capacity` by
+    `axis_size` → output `[rows, 1, hidden]` and the written caches.
     """
-    rows, heads, capacity, size = keys.shape
     if is_in_onnx_export():
-        shape = (rows, 1, heads * size)
-        attended, keys, values = ops.symbolic_multi_out(
-            "com.microsoft::GroupQueryAttention",
-            (
-                query_key_value.unsqueeze(1),
-                None,
-                None,
-                keys,
-                values,
-                position.to(torch.int32),
-                torch.full((1,), capacity, dtype=torch.int32),
-            ),
-            {"num_heads": heads, "kv_num_heads": heads},
-            dtypes=(query_key_value.dtype, keys.dtype, values.dtype),
-            shapes=(shape, keys.shape, values.shape),
-            version=1,
-        )
-        return attended.squeeze(1), keys, values
-    query, key, value = query_key_value.view(rows, 3, heads, 1, size).unbind(1)
-    here = (torch.arange(rows, device=keys.device), slice(None), position)
+        return _fused_attention((query_key_value, None, None), keys, values, position, capacity)
+    query, key, value = (split_heads(part, keys.shape[1]) for part in query_key_value.chunk(3, dim=-1))
+    here = (torch.arange(len(keys), device=keys.device), slice(None), position)
     keys, values = keys.clone(), values.clone()
     keys[here], values[here] = key.squeeze(2), value.squeeze(2)
-    return attention(query, keys, values, position + 1).flatten(1), keys, values
+    return merge_heads(attention(query, keys, values, position + 1)), keys, values
+
+
+def memory_attention(
+    query: Tensor, last_key: Tensor, last_value: Tensor, keys: Tensor, values: Tensor, last: Tensor, capacity: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Attend over the positions 0 … `last [rows]` of a memory that never changes.
+
+    The fused operator insists on writing a key and a value; it is given those that stand at `last` already.
+
+    Args:
+        query: `[rows, 1, hidden]`.
+        last_key: `[rows, 1, hidden]`, the key at position `last`.
+        last_value: `[rows, 1, hidden]`, the value there.
+        keys: `[rows, heads, source, hidden / heads]`.
+        values: like the keys.
+        last: `[rows]`, the last real position of each row.
+        capacity: size of the source axis, by `axis_size`.
+
+    Returns:
+        `[rows, 1, hidden]`, and the memory as it was.
+    """
+    if is_in_onnx_export():
+        return _fused_attention((query, last_key, last_value), keys, values, last, capacity)
+    return merge_heads(attention(split_heads(query, keys.shape[1]), keys, values, last + 1)), keys, values
+
+
+def _fused_attention(
+    query_key_value: tuple[Tensor, Tensor | None, Tensor | None],
+    keys: Tensor,
+    values: Tensor,
+    position: Tensor,
+    capacity: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """ONNX Runtime's `GroupQueryAttention`.
+
+    It writes in place when one buffer is bound as input and output, and pays for the keys that are there, not for the
+    capacity.
+    """
+    rows, heads, _, size = keys.shape
+    query = query_key_value[0]
+    attended, keys, values = ops.symbolic_multi_out(
+        "com.microsoft::GroupQueryAttention",
+        (*query_key_value, keys, values, position, capacity),
+        {"num_heads": heads, "kv_num_heads": heads},
+        dtypes=(query.dtype, keys.dtype, values.dtype),
+        shapes=((rows, 1, heads * size), keys.shape, values.shape),
+        version=1,
+    )
+    return attended, keys, values
 
 
 def attention(query: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
@@ -73,15 +110,24 @@ def attention(query: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> T
     (Vaswani et al. 2017, section 3.2).
     """
     if is_in_onnx_export():
-        return _onnx_attention((query, keys, values, None, None, None, lengths), causal=False)
+        return _onnx_attention((query, keys, values, None, None, None, lengths), {"is_causal": 0})
     return _eager_attention((query, keys, values), mask=length_mask(lengths, keys.shape[2])[:, None, None])
 
 
-def causal_attention(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Multi-head attention in which position t sees positions 0 … t; all tensors `[rows, heads, time, size]`."""
+def self_attention(query_key_value: Tensor, lengths: Tensor | None, heads: int) -> Tensor:
+    """Multi-head attention of a sequence over itself: `[rows, time, 3 · hidden]` → `[rows, time, hidden]`.
+
+    Each position sees the first `lengths [rows]` of its row; without lengths, position t sees positions 0 … t.
+    """
+    query, key, value = query_key_value.chunk(3, dim=-1)
     if is_in_onnx_export():
-        return _onnx_attention((query, keys, values), causal=True)
-    return _eager_attention((query, keys, values), mask=None)
+        # The operator splits the heads itself, for two thirds of what splitting them outside costs.
+        inputs = (query, key, value) if lengths is None else (query, key, value, None, None, None, lengths)
+        attributes = {"is_causal": int(lengths is None), "q_num_heads": heads, "kv_num_heads": heads}
+        return _onnx_attention(inputs, attributes)
+    mask = None if lengths is None else length_mask(lengths, key.shape[1])[:, None, None]
+    parts = split_heads(query, heads), split_heads(key, heads), split_heads(value, heads)
+    return merge_heads(_eager_attention(parts, mask=mask))
 
 
 def _eager_attention(inputs: tuple[Tensor, Tensor, Tensor], *, mask: Tensor | None) -> Tensor:
@@ -96,13 +142,13 @@ def _eager_attention(inputs: tuple[Tensor, Tensor, Tensor], *, mask: Tensor | No
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
 
 
-def _onnx_attention(inputs: tuple[Tensor | None, ...], *, causal: bool) -> Tensor:
+def _onnx_attention(inputs: tuple[Tensor | None, ...], attributes: Mapping[str, int | float]) -> Tensor:
     query = inputs[0]
     assert query is not None
     attended: Tensor = ops.symbolic(
         "Attention",
         inputs,
-        {"is_causal": int(causal)},
+        dict(attributes),
         dtype=query.dtype,
         shape=query.shape,
         version=ONNX_OPSET,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +13,10 @@ from models.layers.dropout import Dropout
 from models.layers.exportable import (
     attention,
     cached_attention,
-    causal_attention,
     length_mask,
+    memory_attention,
     merge_heads,
+    self_attention,
     split_heads,
 )
 
@@ -25,6 +27,17 @@ def sinusoids(length: int, hidden_size: int) -> Tensor:
     rates = torch.exp(torch.arange(half) * (-math.log(10_000.0) / max(half - 1, 1)))
     angles = torch.arange(length)[:, None] * rates[None]
     return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class StepMemory(NamedTuple):
+    """A projected memory as one step sees it: the arguments of `memory_attention` behind the query, in its order."""
+
+    last_key: Tensor
+    last_value: Tensor
+    keys: Tensor
+    values: Tensor
+    last: Tensor
+    capacity: Tensor
 
 
 class SelfAttention(nn.Module):
@@ -40,14 +53,14 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """`x [rows, time, hidden]` → same shape; each row sees its first `lengths [rows]`, None means causal."""
-        query, key, value = (split_heads(part, self.num_heads) for part in self.query_key_value(x).chunk(3, dim=-1))
-        attended = causal_attention(query, key, value) if lengths is None else attention(query, key, value, lengths)
-        projected: Tensor = self.output(merge_heads(attended))
+        projected: Tensor = self.output(self_attention(self.query_key_value(x), lengths, self.num_heads))
         return projected
 
-    def step(self, x: Tensor, position: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`x [rows, hidden]` at `position [rows]`, caches `[rows, heads, target, size]` → output and caches."""
-        attended, keys, values = cached_attention(self.query_key_value(x), keys, values, position)
+    def step(
+        self, x: Tensor, position: Tensor, capacity: Tensor, keys: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`x [rows, 1, hidden]` at `position [rows]`, caches `[rows, heads, target, size]` → output and caches."""
+        attended, keys, values = cached_attention(self.query_key_value(x), keys, values, position, capacity)
         return self.output(attended), keys, values
 
 
@@ -75,13 +88,10 @@ class CrossAttention(nn.Module):
         projected: Tensor = self.output(merge_heads(attended))
         return projected
 
-    def step(self, x: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
-        """One position of every row: `x [rows, hidden]` → same shape."""
-        rows, heads, _, size = keys.shape
-        projected: Tensor = self.output(
-            attention(self.query(x).view(rows, heads, 1, size), keys, values, lengths).flatten(1)
-        )
-        return projected
+    def step(self, x: Tensor, memory: StepMemory) -> tuple[Tensor, Tensor, Tensor]:
+        """One position of every row: `x [rows, 1, hidden]` → same shape, and the memory as it was."""
+        attended, keys, values = memory_attention(self.query(x), *memory)
+        return self.output(attended), keys, values
 
     def weights(self, x: Tensor, keys: Tensor, lengths: Tensor) -> Tensor:
         """What `x [rows, target, hidden]` looks at: `[rows, target, source]`, the mean over heads; sums to 1."""
@@ -153,14 +163,14 @@ class DecoderLayer(nn.Module):
         self,
         x: Tensor,
         position: Tensor,
-        memory_key: Tensor,
-        memory_value: Tensor,
-        lengths: Tensor,
+        capacity: Tensor,
         keys: Tensor,
         values: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """One position of every row: `x [rows, hidden]` → its next value and the written caches."""
-        attended, keys, values = self.self_attention.step(self.self_attention_norm(x), position, keys, values)
+        memory: StepMemory,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """One position of every row: `x [rows, 1, hidden]` → its next value; caches and memory after it."""
+        attended, keys, values = self.self_attention.step(self.self_attention_norm(x), position, capacity, keys, values)
         x = x + attended
-        x = x + self.cross_attention.step(self.cross_attention_norm(x), memory_key, memory_value, lengths)
-        return x + self.feed_forward(self.feed_forward_norm(x)), keys, values
+        attended, memory_keys, memory_values = self.cross_attention.step(self.cross_attention_norm(x), memory)
+        x = x + attended
+        return x + self.feed_forward(self.feed_forward_norm(x)), (keys, values, memory_keys, memory_values)

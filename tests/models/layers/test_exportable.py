@@ -8,10 +8,12 @@ import torch
 
 from models.layers.exportable import (
     attention,
+    axis_size,
     cached_attention,
-    causal_attention,
     length_mask,
+    memory_attention,
     merge_heads,
+    self_attention,
     split_heads,
 )
 
@@ -43,20 +45,40 @@ def test_attention_sees_the_first_keys_of_each_row_by_head() -> None:
             torch.testing.assert_close(found[row, head], expected)
 
 
-def test_causal_attention_sees_no_later_position() -> None:
+def test_self_attention_sees_a_rows_length_or_no_later_position() -> None:
     torch.manual_seed(0)
-    query, keys, values = torch.randn(1, 1, 4, 6), torch.randn(1, 1, 4, 6), torch.randn(1, 1, 4, 6)
-    found = causal_attention(query, keys, values)
-    for t in range(4):
-        expected = reference(query[0, 0, t : t + 1], keys[0, 0, : t + 1], values[0, 0, : t + 1])
-        torch.testing.assert_close(found[0, 0, t : t + 1], expected)
+    query_key_value = torch.randn(2, 4, 24)
+    causal = self_attention(query_key_value, None, heads=2)
+    padded = self_attention(query_key_value, torch.tensor([4, 2]), heads=2)
+    for row, length in enumerate((4, 2)):
+        for head in (slice(0, 4), slice(4, 8)):
+            query, keys, values = (part[row, :, head] for part in query_key_value.chunk(3, dim=-1))
+            torch.testing.assert_close(padded[row, :, head], reference(query, keys[:length], values[:length]))
+            for t in range(4):
+                expected = reference(query[t : t + 1], keys[: t + 1], values[: t + 1])
+                torch.testing.assert_close(causal[row, t : t + 1, head], expected)
+
+
+def test_memory_attention_sees_positions_up_to_the_last_and_leaves_the_memory_alone() -> None:
+    torch.manual_seed(0)
+    query, keys, values = torch.randn(2, 1, 8), torch.randn(2, 2, 5, 4), torch.randn(2, 2, 5, 4)
+    last = torch.tensor([4, 1])
+    ends = [part[torch.arange(2), :, last].flatten(1).unsqueeze(1) for part in (keys, values)]
+    found, same_keys, same_values = memory_attention(query, *ends, keys, values, last, axis_size(keys, 2))
+    assert torch.equal(same_keys, keys)
+    assert torch.equal(same_values, values)
+    for row, length in enumerate((5, 2)):
+        for head in range(2):
+            part = slice(head * 4, head * 4 + 4)
+            expected = reference(query[row, :, part], keys[row, head, :length], values[row, head, :length])
+            torch.testing.assert_close(found[row, :, part], expected)
 
 
 def test_cached_attention_writes_at_each_rows_position_and_sees_what_is_written() -> None:
     torch.manual_seed(0)
     keys, values = torch.randn(2, 2, 5, 4), torch.randn(2, 2, 5, 4)
-    query_key_value, position = torch.randn(2, 24), torch.tensor([3, 0])
-    attended, new_keys, new_values = cached_attention(query_key_value, keys, values, position)
+    query_key_value, position = torch.randn(2, 1, 24), torch.tensor([3, 0])
+    attended, new_keys, new_values = cached_attention(query_key_value, keys, values, position, axis_size(keys, 2))
     for row, at in enumerate(position.tolist()):
         for head in range(2):
             query, key, value = query_key_value[row].view(3, 2, 4)[:, head]
@@ -65,4 +87,4 @@ def test_cached_attention_writes_at_each_rows_position_and_sees_what_is_written(
             assert torch.equal(new_keys[row, head, :at], keys[row, head, :at])
             assert torch.equal(new_values[row, head, at + 1 :], values[row, head, at + 1 :])
             expected = reference(query[None], new_keys[row, head, : at + 1], new_values[row, head, : at + 1])
-            torch.testing.assert_close(attended[row, head * 4 : head * 4 + 4], expected[0])
+            torch.testing.assert_close(attended[row, :, head * 4 : head * 4 + 4], expected)

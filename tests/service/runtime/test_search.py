@@ -43,8 +43,10 @@ def test_choose_beams_takes_the_best_continuations(width: int, groups: int, fres
         assert choice.tokens[group].tolist() == [token for _, _, token in continuations]
         assert choice.parents[group].tolist() == [beam for _, beam, _ in continuations]
         np.testing.assert_allclose(choice.totals[group], [-total for total, _, _ in continuations])
-        alive = [column for column, (_, _, token) in enumerate(continuations) if token != EOS][:width]
-        assert choice.survivors[group].tolist() == alive
+        alive = [(token, beam) for _, beam, token in continuations if token != EOS][:width]
+        tokens, parents, _ = choice.survivors()
+        assert list(zip(tokens[group].tolist(), parents[group].tolist(), strict=True)) == alive
+        assert choice.ended[group].tolist() == [token == EOS for _, _, token in continuations[:width]]
 
 
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 2**32 - 1))
