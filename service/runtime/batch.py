@@ -31,6 +31,11 @@ from service.runtime.slots import Slots
 from service.runtime.stepper import Stepper
 from service.runtime.storage import Rows
 
+_SOURCE_GRAIN = 8
+"""Tokens. Attention over a memory may pay for its capacity, so it fits closely."""
+_TARGET_GRAIN = 32
+"""Tokens. A cache is paid for as far as it is filled, so it need not be laid out anew for every few tokens."""
+
 
 @dataclass
 class Member:
@@ -275,8 +280,8 @@ class Batch:
         While rows are live, every change copies them all, so capacity shrinks only when less than half is needed.
         """
         wanted = {
-            "source": capacity_bucket(self._longest["source"], self._limits.source),
-            "target": capacity_bucket(self._longest["target"], self._limits.target),
+            "source": capacity_bucket(self._longest["source"], _SOURCE_GRAIN, self._limits.source),
+            "target": capacity_bucket(self._longest["target"], _TARGET_GRAIN, self._limits.target),
         }
         for axis, present in self._slots.capacities.items():
             if self.live and wanted[axis] < present <= 2 * wanted[axis]:
@@ -285,9 +290,9 @@ class Batch:
             self._slots.resize(wanted)
 
 
-def capacity_bucket(length: int, limit: int) -> int:
-    """Capacity for a length: the next multiple of 8 up to 32, of 32 beyond; never above the limit."""
-    step = 8 if length <= 32 else 32
+def capacity_bucket(length: int, grain: int, limit: int) -> int:
+    """Capacity for a length: the next multiple of the grain up to four of them, then of four grains; at most the limit."""
+    step = grain if length <= 4 * grain else 4 * grain
     return min(-(-length // step) * step, limit)
 
 

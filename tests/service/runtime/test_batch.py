@@ -154,11 +154,19 @@ def test_a_sampled_text_depends_on_its_seed_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "limit", "capacity"),
-    [(1, 128, 8), (8, 128, 8), (9, 128, 16), (33, 128, 64), (128, 128, 128), (30, 31, 31)],
+    ("length", "grain", "limit", "capacity"),
+    [
+        (1, 8, 128, 8),
+        (8, 8, 128, 8),
+        (9, 8, 128, 16),
+        (33, 8, 128, 64),
+        (128, 8, 128, 128),
+        (30, 8, 31, 31),
+        (3, 32, 99, 32),
+    ],
 )
-def test_capacity_bucket(length: int, limit: int, capacity: int) -> None:
-    assert capacity_bucket(length, limit) == capacity
+def test_capacity_bucket(length: int, grain: int, limit: int, capacity: int) -> None:
+    assert capacity_bucket(length, grain, limit) == capacity
 
 
 def test_bytes_per_slot_counts_replaced_states_twice() -> None:
