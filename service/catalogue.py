@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -87,9 +88,17 @@ def load_catalogue(settings: Settings) -> Catalogue:
 
     Raises:
         BundleError: a bundle is missing or broken.
+        UnknownModelError: the settings' default model of a task is not there.
     """
     configure_threads(settings.compute_threads)
-    return Catalogue([load_model(folder, settings) for folder in find_bundles(settings)], settings.defaults)
+    models: list[Model] = []
+    with ExitStack() as loaded:
+        for folder in find_bundles(settings):
+            models.append(load_model(folder, settings))
+            loaded.callback(models[-1].engine.close, drain=False)
+        catalogue = Catalogue(models, settings.defaults)
+        loaded.pop_all()
+    return catalogue
 
 
 def load_model(folder: Path, settings: Settings) -> Model:

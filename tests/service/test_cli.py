@@ -1,0 +1,168 @@
+"""The commands, without a server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.__main__ import app
+from service.runtime.bundle import open_bundle
+from service.settings import Settings
+
+BUNDLES = Path(__file__).resolve().parents[1] / "data" / "bundles" / "v1"
+TRANSFORMER = BUNDLES / "tiny-en-de" / "1"
+FILES = sorted(path.relative_to(TRANSFORMER).as_posix() for path in TRANSFORMER.rglob("*") if path.is_file())
+
+
+def run(*arguments: object, text: str | None = None) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=text, env={"COLUMNS": "200"})
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the bundle that may be spoilt."""
+    return Path(shutil.copytree(TRANSFORMER, tmp_path / "bundles" / "tiny-en-de" / "1"))
+
+
+@pytest.mark.parametrize("name", ["tiny-en-de", "tiny-en-de-gru"])
+def test_a_bundle_of_the_first_schema_is_proven(name: str) -> None:
+    result = run("verify", BUNDLES / name)
+    assert result.exit_code == 0, result.stderr
+    manifest = open_bundle(BUNDLES / name).manifest
+    for variant in manifest.variants:
+        for graph in variant.graphs:
+            rows = [line for line in result.stdout.splitlines() if f" {variant.precision} " in line]
+            assert any(f" {graph.kind} " in row for row in rows)
+    assert "every hash fits" in result.stdout
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_one_changed_byte_anywhere_is_found_and_named(copy: Path, file: str) -> None:
+    content = bytearray((copy / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / file).write_bytes(content)
+    result = run("verify", copy)
+    assert result.exit_code == 1
+    assert file in result.stderr
+
+
+def test_a_missing_bundle_is_not_proven(tmp_path: Path) -> None:
+    result = run("verify", tmp_path / "none")
+    assert result.exit_code == 1
+    assert "neither manifest.json nor a version folder" in result.stderr
+
+
+def test_bundles_are_listed_with_what_they_hold() -> None:
+    result = run("list", "--bundles", BUNDLES)
+    assert result.exit_code == 0, result.stderr
+    (transformer,) = (line for line in result.stdout.splitlines() if " tiny-en-de " in line)
+    assert "transformer" in transformer
+    assert "fp32, int8" in transformer
+
+
+def test_lines_are_translated_in_their_order() -> None:
+    lines = ["The man sleeps.", "", "An old cat sings on the street. It sleeps.", "The man sleeps."]
+    result = run("predict", TRANSFORMER, "--beam-size", 2, text="\n".join(lines) + "\n")
+    assert result.exit_code == 0, result.stderr
+    first, empty, second, again = result.stdout.removesuffix("\n").split("\n")
+    assert (first, empty) == (again, "")
+    assert first.count(".") == 1
+    assert second.count(".") == 2
+    assert "4/4" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "message"),
+    [
+        ([], "fine.\n" + "word " * 100, "line 2: a sentence has"),
+        (["--beam-size", 100], "fine.", "a beam of 100 is wider than the limit of 16"),
+        (["--max-length", 1000], "fine.", "1000 is above this model's limit"),
+        (["--precision", "fp16"], "fine.", "holds fp32, int8; cpu needs one of fp16"),
+    ],
+)
+def test_lines_and_options_that_are_not_taken(arguments: list[object], text: str, message: str) -> None:
+    result = run("predict", TRANSFORMER, *arguments, text=text)
+    assert result.exit_code == 1
+    assert message in result.stderr
+
+
+def test_long_lines_are_cut_where_that_is_asked_for() -> None:
+    result = run("predict", TRANSFORMER, "--truncate", text="word " * 100)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.strip()
+
+
+@pytest.fixture
+def _nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the environment, and fail where a server would be started."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(os, "execv", lambda path, command: pytest.fail(f"started {command}"))
+
+
+@pytest.mark.usefixtures("_nothing_starts")
+class TestServe:
+    def test_a_missing_folder(self, tmp_path: Path) -> None:
+        result = run("serve", "--bundles", tmp_path / "none")
+        assert result.exit_code == 1
+        assert "no such folder; name another one with --bundles" in result.stderr
+
+    def test_an_empty_folder(self, tmp_path: Path) -> None:
+        result = run("serve", "--bundles", tmp_path)
+        assert result.exit_code == 1
+        assert "a bundle is a folder NAME/VERSION/" in result.stderr
+
+    def test_a_broken_bundle(self, copy: Path) -> None:
+        (copy / "int8" / "step.onnx").unlink()
+        result = run("serve", "--bundles", copy.parents[1])
+        assert result.exit_code == 1
+        assert "int8/step.onnx is missing" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            ("PORT", "none", "port: Input should be a valid integer"),
+            ("PROT", "3000", "unknown settings SEQSERVE_PROT"),
+            ("HOST", "localhost", "host: .*'localhost' does not appear to be an IPv4 or IPv6 address"),
+            ("DEADLINE", "31", "deadline: Input should be less than or equal to 30"),
+            ("MAX_SENTENCES", "2000", "max_sentences 2000 would never fit into max_queue 1024"),
+            ("VERSIONS", '{"other": "1"}', "a version of 'other' is pinned, but there is no such bundle"),
+            ("VERSIONS", '{"tiny-en-de": "7"}', "tiny-en-de: the pinned version 7 is not there; versions: 1"),
+        ],
+    )
+    def test_settings_that_do_not_fit(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+    ) -> None:
+        monkeypatch.setitem(os.environ, f"SEQSERVE_{name}", value)
+        result = run("serve", "--bundles", BUNDLES)
+        assert result.exit_code == 1
+        assert re.search(message, result.stderr), result.stderr
+
+    def test_a_port_that_is_taken(self) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            result = run("serve", "--bundles", BUNDLES, "--host", "127.0.0.1", "--port", port)
+        assert result.exit_code == 1
+        assert f"cannot listen on 127.0.0.1 port {port}" in result.stderr
+
+
+def test_serve_hands_its_settings_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "environ", {**os.environ, "HOME": str(tmp_path)})
+    monkeypatch.delitem(os.environ, "BENTOML_HOME", raising=False)
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda path, command: started.append(command))
+    monkeypatch.chdir(BUNDLES.parent)
+    result = run("serve", "--bundles", "v1", "--host", "127.0.0.1", "--port", 45_001, "--threads", 3)
+    assert result.exit_code == 0, result.stderr
+    settings = Settings()
+    assert (settings.bundles, settings.port, settings.threads) == (BUNDLES, 45_001, 3)
+    assert os.environ["BENTOML_DO_NOT_TRACK"] == "True"
+    assert os.environ["BENTOML_HOME"] == str(tmp_path / ".cache" / "seqserve" / "port-45001")
+    assert started[0][1:5] == ["-m", "bentoml", "serve", "service.app:SequenceService"]
