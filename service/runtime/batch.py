@@ -291,7 +291,7 @@ class Batch:
 
 
 def capacity_bucket(length: int, grain: int, limit: int) -> int:
-    """Capacity for a length: the next multiple of the grain up to four of them, then of four grains; at most the limit."""
+    """Capacity for a length: a multiple of the grain, of four grains where it is longer than that; at most the limit."""
     step = grain if length <= 4 * grain else 4 * grain
     return min(-(-length // step) * step, limit)
 
