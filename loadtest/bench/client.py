@@ -57,6 +57,7 @@ async def _post_all(url: str, bodies: Sequence[bytes], connections: int) -> Exch
     finally:
         for _, writer in opened:
             writer.close()
+            await writer.wait_closed()
 
 
 async def _read_reply(reader: asyncio.StreamReader) -> tuple[int, bytes]:
