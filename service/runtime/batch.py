@@ -47,6 +47,7 @@ class Member:
     """Token ids, sum of log-probabilities, and whether the end token was reached, of each finished beam."""
     best_beam_ended: bool = False
     streamed: int = 0
+    started: int = 0
     steps: int = 0
     generator: np.random.Generator | None = None
     k: int = 1
@@ -75,6 +76,8 @@ class Batch:
         self._reserved = 0
         self._longest = {"source": 1, "target": 1}
         self._k = 1
+        self._clock = 0
+        self._streaming: set[int] = set()
         self.members: dict[int, Member] = {}
 
     @property
@@ -111,6 +114,9 @@ class Batch:
             width = member.search.beam_size
             member.k = min(candidates_needed(width, member.search.sampling), self._vocabulary)
             self._k = max(self._k, member.k)
+            member.started = self._clock
+            if member.streaming:
+                self._streaming.add(owner)
             self.members[owner] = member
             self._reserved += width
             self._lane(1, width).add(row.reshape(1, 1), np.array([owner]))
@@ -124,6 +130,7 @@ class Batch:
         """Run one step of every live row and apply each member's search to what it brought."""
         self._fit()
         candidates, scores = self._stepper.step(self._k)
+        self._clock += 1
         self._longest["target"] += 1
         done: list[int] = []
         leaving: list[Rows] = []
@@ -137,9 +144,9 @@ class Batch:
                     leaving.append(lane.remove(over))
                 if lane.live != lane.width:
                     self._grow(lane)
-        for member in self.members.values():
-            member.steps += 1
         finished = [(owner, self.members[owner]) for owner in done]
+        for _, member in finished:
+            member.steps = self._clock - member.started
         streamed = self._stream(finished)
         if done:
             self._leave(np.concatenate(leaving), done)
@@ -230,11 +237,12 @@ class Batch:
 
     def _stream(self, finished: list[tuple[int, Member]]) -> list[tuple[int, list[int]]]:
         """Ids that have become certain: those that all live beams and ended hypotheses of a member share."""
+        if not self._streaming:
+            return []
         ended = dict(finished)
         streamed = []
-        for owner, member in self.members.items():
-            if not member.streaming:
-                continue
+        for owner in sorted(self._streaming):
+            member = self.members[owner]
             if owner in ended:
                 ids = hypotheses(member)[0].token_ids
                 certain = len(ids)
@@ -254,6 +262,7 @@ class Batch:
     def _leave(self, rows: Rows, owners: list[int]) -> None:
         for owner in owners:
             self._reserved -= self.members.pop(owner).search.beam_size
+        self._streaming.difference_update(owners)
         before, table = self.live, self._rows
         used = min(self._longest["target"] - 1, self._slots.capacities["target"])
         holes, moved = self._slots.leave(rows, {"target": used, "source": self._longest["source"]})
@@ -291,7 +300,7 @@ class Batch:
 
 
 def capacity_bucket(length: int, grain: int, limit: int) -> int:
-    """Capacity for a length: a multiple of the grain, of four grains where it is longer than that; at most the limit."""
+    """Capacity for a length: a multiple of the grain, or of four grains where it is longer; at most the limit."""
     step = grain if length <= 4 * grain else 4 * grain
     return min(-(-length // step) * step, limit)
 

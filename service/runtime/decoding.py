@@ -39,12 +39,17 @@ _SAMPLING_K = 256
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """Bounds of one engine. `memory_budget` (bytes) caps the slots where the model's rows are large."""
+    """Bounds of one engine.
+
+    `memory_budget` (bytes) caps the slots where the model's rows are large. Between two steps at most
+    `max_encode_rows` newcomers are encoded, `encode_rows` of similar length at a time.
+    """
 
     slots: int = 256
     memory_budget: int = 2 << 30
     max_queue: int = 1024
     max_encode_rows: int = 32
+    encode_rows: int = 8
 
 
 @dataclass(eq=False)
@@ -114,6 +119,7 @@ class DecodingEngine:
         self._deadlines: list[tuple[float, int, Ticket]] = []
         self._cancelled: deque[Ticket] = deque()
         self._running: dict[int, Ticket] = {}
+        self._fresh: list[Ticket] = []
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -226,7 +232,7 @@ class DecodingEngine:
             self._batch.drop(live)
 
     def _admit(self) -> None:
-        """Encode newcomers as one batch and let them in, in order, while slots are free."""
+        """Encode newcomers and let them in, in order, while slots are free."""
         newcomers: list[Ticket] = []
         free = self._batch.free
         with self._wake:
@@ -238,9 +244,17 @@ class DecodingEngine:
                 if free < 0:
                     break
                 newcomers.append(self._queue.popleft())
-            self._observer.queued(len(self._queue))
+            depth = len(self._queue)
         if not newcomers:
             return
+        self._observer.queued(depth)
+        # Short beside short: padding costs more than small batches do.
+        newcomers.sort(key=self._length)
+        for start in range(0, len(newcomers), self.settings.encode_rows):
+            self._try_encoding(newcomers[start : start + self.settings.encode_rows])
+
+    def _try_encoding(self, newcomers: list[Ticket]) -> None:
+        """Encode a batch; if it fails, each of it alone, so that one bad input does not fail its neighbours."""
         try:
             self._encode(newcomers)
         except Exception as error:  # noqa: BLE001 - whatever fails, the loop must go on for the others
@@ -249,16 +263,20 @@ class DecodingEngine:
                 return
             _LOG.warning("encoding %d requests failed, trying each alone", len(newcomers))
             for ticket in newcomers:
-                try:
-                    self._encode([ticket])
-                except Exception as alone:  # noqa: BLE001 - as above
-                    self._fail(ticket, EngineFailedError(f"encode failed: {alone}"))
+                self._try_encoding([ticket])
+
+    def _length(self, ticket: Ticket) -> int:
+        """Length of a request along the source axis; 1 for a model without one."""
+        for tensor in self._signature.inputs:
+            if "source" in tensor.axes:
+                return int(ticket.request.inputs[tensor.name].shape[tensor.axes.index("source") - 1])
+        return 1
 
     def _encode(self, tickets: list[Ticket]) -> None:
         started = time.monotonic()
         inputs = {tensor.name: _pad(tensor, tickets) for tensor in self._signature.inputs}
         values = self._encoder.run(inputs)
-        lengths = np.array([_source_length(self._signature.inputs, ticket) for ticket in tickets])
+        lengths = np.array([self._length(ticket) for ticket in tickets])
         members = [Member(t.request.search, streaming=t.request.on_tokens is not None) for t in tickets]
         self._batch.join([ticket.number for ticket in tickets], members, values, lengths)
         ended = time.monotonic()
@@ -267,6 +285,7 @@ class DecodingEngine:
         for ticket in tickets:
             ticket.admitted = started
             self._running[ticket.number] = ticket
+            self._fresh.append(ticket)
             self._observer.admitted(started - ticket.submitted)
 
     def _step(self) -> None:
@@ -280,13 +299,14 @@ class DecodingEngine:
             for ticket in self._running.values():
                 self._fail(ticket, EngineFailedError(f"step failed: {error}"))
             self._running.clear()
+            self._fresh.clear()
             return
         ended = time.monotonic()
         self._observer.stepped(rows, ended - started)
-        for ticket in self._running.values():
-            if not ticket.first_token:
-                ticket.first_token = ended
-                self._observer.first_token(ended - ticket.submitted)
+        for ticket in self._fresh:
+            ticket.first_token = ended
+            self._observer.first_token(ended - ticket.submitted)
+        self._fresh.clear()
         for number, ids in progress.streamed:
             callback = self._running[number].request.on_tokens
             if callback is not None:
@@ -325,14 +345,6 @@ def _settle(future: Future[Generation], settle: Callable[[Future[Generation]], N
     except InvalidStateError:
         return False
     return True
-
-
-def _source_length(inputs: tuple[Tensor, ...], ticket: Ticket) -> int:
-    """Length of a request along the source axis; 1 for a model without one."""
-    for tensor in inputs:
-        if "source" in tensor.axes:
-            return int(ticket.request.inputs[tensor.name].shape[tensor.axes.index("source") - 1])
-    return 1
 
 
 def _pad(tensor: Tensor, tickets: list[Ticket]) -> NDArray[Any]:
