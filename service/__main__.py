@@ -67,10 +67,11 @@ def list_bundles(
 ) -> None:
     """List the bundles that would be served, each checked against its hashes."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     settings = _settings({"bundles": bundles} if bundles else None)
-    table = Table("name", "version", "task", "architecture", "precisions", "size", "scores")
+    names = ("name", "version", "precisions", "size")
+    table = Table(*(Column(name, no_wrap=True) for name in names), "scores")
     try:
         for folder in find_bundles(settings):
             manifest = load_manifest(folder)
@@ -78,11 +79,9 @@ def list_bundles(
             table.add_row(
                 manifest.name,
                 manifest.version,
-                manifest.task,
-                manifest.architecture,
                 ", ".join(variant.precision for variant in manifest.variants),
                 f"{size:.1f} MB",
-                ", ".join(f"{score.metric} {score.value:.1f} ({score.split})" for score in manifest.scores),
+                "\n".join(f"{score.metric} {score.value:.1f} ({score.split})" for score in manifest.scores),
             )
     except BundleError as error:
         _fail(str(error))
