@@ -30,6 +30,10 @@ class AxesError(VerificationError):
     """A tensor's type or axes differ from the signature."""
 
 
+class GraphFailedError(VerificationError):
+    """The runtime refuses a graph, or cannot run it at sizes that the signature allows."""
+
+
 class ToleranceError(VerificationError):
     """A graph's numbers are further from PyTorch's than the tolerance."""
 

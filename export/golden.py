@@ -26,11 +26,14 @@ def save_golden(
     The outputs are PyTorch's, or with `runners` those of the graphs themselves, for precisions whose rounding PyTorch
     does not know.
     """
+    unchanged = {state.successor for state in signature.states if state.write == "unchanged"}
     arrays: dict[str, Array] = {}
     for kind, case in cases.items():
         outputs = case.outputs if runners is None else runners[kind](case.inputs)
         declared = signature.graph(kind)
         for side, tensors, values in (("in", declared[0], case.inputs), ("out", declared[1], outputs)):
             for tensor in tensors:
+                if tensor.name in unchanged:
+                    continue
                 arrays[f"{kind}.{side}.{tensor.name}"] = values[tensor.name].astype(stored(tensor, precision).dtype)
     np.savez_compressed(path, allow_pickle=False, **arrays)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from export.drive import Row
 from export.errors import ExportError
 from models.architecture import Generator
 from models.data.parallel import Files, LineAligned, Pair
+from models.training.config import DataConfig
 from models.training.run import Run
 
 _LONGEST = 256
@@ -89,7 +90,6 @@ def from_run(run: Run) -> Material:
         )
     fields = model.config.model_dump()
     longest = int(fields.get("max_length", _LONGEST))
-    files = config.data.train.model_dump(exclude={"header"})
     return Material(
         model=model,
         source=run.source,
@@ -98,18 +98,26 @@ def from_run(run: Run) -> Material:
         limits=Limits(source=min(longest, int(fields.get("max_source_length", longest))), target=longest),
         architecture=config.architecture_name,
         description=config.description or config.name,
-        licence=Licence(
-            data=", ".join(str(name) for name in files.values()), source=config.name, terms=config.data.licence
-        ),
+        licence=_licence(config.data),
         languages=_languages(config.data.train),
         training=config.model_dump(mode="json"),
     )
+
+
+def _licence(data: DataConfig) -> Licence:
+    """The data set goes by its folder's name, or by its file's where it has none."""
+    train = data.train
+    files = (train.source, train.target) if isinstance(train, LineAligned) else (train.table,)
+    folder = PurePosixPath(files[0]).parent.name
+    return Licence(data=folder or files[0], source=", ".join(files), terms=data.licence)
 
 
 def _languages(files: Files) -> tuple[str | None, str | None]:
     """The languages that line-aligned files are named after: `train.en.gz` is English."""
     if not isinstance(files, LineAligned):
         return None, None
-    endings = [Path(name.removesuffix(".gz")).suffix.removeprefix(".") for name in (files.source, files.target)]
+    endings = [
+        PurePosixPath(name.removesuffix(".gz")).suffix.removeprefix(".") for name in (files.source, files.target)
+    ]
     source, target = (ending if re.fullmatch("[a-z]{2,3}", ending) and ending != "txt" else None for ending in endings)
     return source, target

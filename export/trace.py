@@ -18,6 +18,7 @@ from export.graphs import graph_module
 from models.architecture import Generator
 from models.layers.exportable import ONNX_OPSET
 
+_MESSAGE_LENGTH = 600
 _LOOPS = {"Loop", "If", "SequenceAt", "SplitToSequence"}
 """Ops that only appear when Python control flow was captured, which CUDA graphs cannot hold. `Scan` is exact."""
 
@@ -50,7 +51,8 @@ def trace(model: Generator, kind: GraphKind, example: Mapping[str, Tensor]) -> i
                 verbose=False,
             )
         except Exception as error:  # the exporter raises whatever the traced code or its own passes raise
-            raise TraceError(f"graph {kind}: {_root_cause(error)}") from error
+            names = ", ".join(tensor.name for tensor in inputs)
+            raise TraceError(f"graph {kind} (inputs {names}): {_root_cause(error)}") from error
     assert program is not None
     traced = program.model
     _name_axes(kind, traced, outputs)
@@ -70,18 +72,15 @@ def _name_axes(kind: GraphKind, traced: ir.Model, outputs: tuple[TensorSpec, ...
     """Give the outputs the signature's axis names; the tracer has its own for sizes that only k decides.
 
     Raises:
-        TraceError: a size that the signature calls dynamic is a number in the graph, or the other way round.
+        TraceError: a size is another one than the signature says; one that it calls dynamic may be a number.
     """
     for value, tensor in zip(traced.graph.outputs, outputs, strict=True):
-        traced_shape = () if value.shape is None else tuple(value.shape)
-        fits = len(traced_shape) == len(tensor.axes) and all(
-            isinstance(size, int) == isinstance(axis, int) and (size == axis or not isinstance(axis, int))
-            for size, axis in zip(traced_shape, tensor.axes, strict=True)
-        )
-        if not fits:
+        traced_axes = [str(size) for size in value.shape or ()]
+        axes = [str(axis) for axis in tensor.axes]
+        known = [size if axis != "k" else axis for size, axis in zip(traced_axes, axes, strict=False)]
+        if known != axes or len(traced_axes) != len(axes):
             raise TraceError(
-                f"graph {kind}: output {tensor.name!r} was traced as {[str(s) for s in traced_shape]}, "
-                f"the signature says {list(tensor.axes)}"
+                f"graph {kind}: output {tensor.name!r} was traced as {traced_axes}, the signature says {axes}"
             )
         value.shape = ir.Shape(tensor.axes)
 
@@ -100,7 +99,7 @@ def _root_cause(error: BaseException) -> str:
     """What went wrong first, without the exporter's advice around it."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:_MESSAGE_LENGTH]}"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from export.cases import Case
 from export.drive import Array, Decoder, Feed, Row, Runner, collate
 from export.errors import (
     AxesError,
+    GraphFailedError,
     MetricError,
     NamesError,
     RowDependenceError,
@@ -39,15 +40,28 @@ _SAME_ROW = 1e-4
 
 
 def open_graph(path: Path, provider: Provider = "cpu") -> Runner:
-    """A graph of a bundle, opened as the service opens it; feeds are rounded to the types it takes."""
+    """A graph of a bundle, opened as the service opens it; feeds are rounded to the types it takes.
+
+    Raises:
+        GraphFailedError: the runtime refuses the graph, or later an input that is fed.
+    """
     configure_threads(1)
-    session = create_session(path, provider)
+    graph = f"{path.parent.name}/{path.stem}"
+    try:
+        session = create_session(path, provider)
+    except Exception as error:  # the runtime's exceptions have no common class of their own
+        raise GraphFailedError(f"{graph} cannot be opened on {provider}: {error}") from error
     names = [output.name for output in session.get_outputs()]
     halves = {value.name for value in session.get_inputs() if value.type == "tensor(float16)"}
 
     def run(feed: Mapping[str, Array]) -> Feed:
         rounded = {name: array.astype(np.float16) if name in halves else array for name, array in feed.items()}
-        return dict(zip(names, session.run(names, rounded), strict=True))
+        try:
+            outputs = session.run(names, rounded)
+        except Exception as error:  # as above
+            shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in rounded.items())
+            raise GraphFailedError(f"{graph} fails on {shapes}: {error}") from error
+        return dict(zip(names, outputs, strict=True))
 
     return run
 

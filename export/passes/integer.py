@@ -7,7 +7,7 @@ graph in Quantize/Dequantize form keeps the bias as one more node (docs/decision
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,20 +34,21 @@ _SMALLEST = 16
 """Products with fewer outputs stay in fp32: they cost nothing, and a score vector decides too much."""
 _STORED_BYTES = 4096
 """Smaller tensors stay in fp32."""
-_SIGNAL_TO_NOISE = 1000.0
-"""How much stronger than their rounding errors weights must be, in power, to share one scale."""
+_NOISE = 1e-3
+"""Power of the rounding errors, relative to the weights', up to which outputs share one scale."""
 
 
-def quantised_linears(graph: ir.Graph) -> list[Linear]:
-    """The affine maps that int8 computes in integers."""
-    return [linear for linear in linears(graph) if min(linear.matrix().shape) >= _SMALLEST]
+def quantised_linears(graph: ir.Graph) -> Iterator[Linear]:
+    """The affine maps that int8 computes in integers, each looked at when its turn comes."""
+    return (linear for linear in linears(graph) if min(linear.matrix().shape) >= _SMALLEST)
 
 
 def quantise_weight(matrix: NDArray[Any], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Symmetric int8 → values and the scales to multiply them by, which broadcast against the values.
 
-    One scale serves the whole tensor where that keeps the rounding 30 dB below the weights, since products with one
-    scale run 10 to 30 % faster; else each index along all axes but `axis` has its own.
+    One scale serves the whole tensor where that keeps the rounding 30 dB below the weights, on average over the
+    outputs, since products with one scale run 10 to 30 % faster; else each output (each index along all axes but
+    `axis`) has its own.
 
     x86 processors without VNNI add two neighbouring products `u8 · s8` in 16 bits and cut off what does not fit. The
     scales keep the sum of any two neighbours along `axis` below that bound, so every processor gets the same numbers;
@@ -60,8 +61,8 @@ def quantise_weight(matrix: NDArray[Any], axis: int) -> tuple[NDArray[np.int8], 
     each = np.maximum(highest, np.finfo(np.float32).tiny).astype(np.float32) / np.float32(127)
     one = each.max(keepdims=True)
     rounded = _round(matrix, one)
-    noise = float(np.square(rounded * one - matrix).mean())
-    if noise * _SIGNAL_TO_NOISE <= float(np.square(matrix).mean()):
+    noise, signal = (np.square(array).mean(axis=axis) for array in (rounded * one - matrix, matrix))
+    if float((noise / np.maximum(signal, np.finfo(np.float32).tiny)).mean()) <= _NOISE:
         return rounded, one
     return _round(matrix, each), each
 

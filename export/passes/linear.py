@@ -40,7 +40,10 @@ class Linear:
 
 
 def linears(graph: ir.Graph) -> Iterator[Linear]:
-    """Every affine map of a graph, in order; a `MatMul` whose only use is to add a bias is one with it."""
+    """Every affine map of a graph, in order; a `MatMul` whose only use is to add a bias is one with it.
+
+    Each is looked at when its turn comes, so the caller may rewrite the one before, which may be its input.
+    """
     for node in tuple(graph):
         found = _from_gemm(node) if node.op_type == "Gemm" else _from_matmul(node) if node.op_type == "MatMul" else None
         if found is not None:
@@ -56,7 +59,7 @@ def unify_linears(model: ir.Model) -> None:
     """
     graph = model.graph
     transposed: dict[ir.Value, ir.Value] = {}
-    for linear in list(linears(graph)):
+    for linear in linears(graph):
         if linear.last.op_type != "Gemm":
             continue
         weight = linear.weight

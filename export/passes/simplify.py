@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
+from onnx_ir.passes import common
 
 from export.passes.values import add_constant, constant, remove_unused, replace
 
@@ -36,14 +37,14 @@ def fold_constants(model: ir.Model) -> None:
 
 def share_equal(model: ir.Model) -> None:
     """Compute equal nodes once and hold equal initialisers once."""
-    ir.passes.common.DeduplicateInitializersPass(size_limit=1 << 40)(model)
-    ir.passes.common.CommonSubexpressionEliminationPass()(model)
+    common.DeduplicateInitializersPass(size_limit=1 << 40)(model)
+    common.CommonSubexpressionEliminationPass()(model)
     remove_unused(model)
 
 
 def forget_origin(model: ir.Model) -> None:
     """Drop the tracer's notes: its stack traces name files of the machine that exported."""
-    ir.passes.common.ClearMetadataAndDocStringPass()(model)
+    common.ClearMetadataAndDocStringPass()(model)
     model.graph.name = "graph"
     model.metadata_props.clear()
     model.graph.metadata_props.clear()

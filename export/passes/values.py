@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+from onnx_ir.passes import common
 
 CONTRIB = "com.microsoft"
 """Domain of ONNX Runtime's own operators."""
@@ -31,7 +32,7 @@ def add_constant(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
             return graph.initializers[unique]
         count += 1
         unique = f"{name}.{count}"
-    tensor = ir.Tensor(np.ascontiguousarray(array), name=unique)
+    tensor = ir.Tensor(np.asarray(array, order="C"), name=unique)
     value = ir.Value(name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
     graph.register_initializer(value)
     return value
@@ -73,7 +74,7 @@ def replace(old: ir.Value, new: ir.Value) -> None:
 
 def remove_unused(model: ir.Model) -> None:
     """Drop nodes, initialisers and opset imports that nothing uses."""
-    ir.passes.Sequential(ir.passes.common.RemoveUnusedNodesPass(), ir.passes.common.RemoveUnusedOpsetsPass())(model)
+    ir.passes.Sequential(common.RemoveUnusedNodesPass(), common.RemoveUnusedOpsetsPass())(model)
 
 
 def only_consumer(value: ir.Value) -> ir.Node | None:
