@@ -34,6 +34,12 @@ def merge_heads(x: Tensor) -> Tensor:
 
 def axis_size(x: Tensor, axis: int) -> Tensor:
     """Size of an axis as an int32 tensor `[1]`, which fused operators take where PyTorch takes a number."""
+    if is_in_onnx_export():
+        # Going by a Python number takes six operators to the same end.
+        size: Tensor = ops.symbolic(
+            "Shape", (x,), {"start": axis, "end": axis + 1}, dtype=torch.int64, shape=(1,), version=ONNX_OPSET
+        )
+        return size.to(torch.int32)
     return torch.full((1,), x.shape[axis], dtype=torch.int32, device=x.device)
 
 

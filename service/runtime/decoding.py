@@ -45,7 +45,7 @@ class EngineSettings:
     `max_encode_rows` newcomers are encoded, `encode_rows` of similar length at a time.
     """
 
-    slots: int = 256
+    slots: int = 128
     memory_budget: int = 2 << 30
     max_queue: int = 1024
     max_encode_rows: int = 32
