@@ -30,7 +30,7 @@ class AttentionSeq2SeqConfig(RecurrentSeq2SeqConfig):
 
     Attributes:
         attention_size: hidden size of the additive and concat scores.
-        max_source_length: longest source that the location score can read; unused by the others.
+        max_source_length: longest source that is accepted; the location score has a weight vector for each position.
         window_size: how far a local window reaches on either side of its centre.
         attention_layer: the decoder layer that attends. After *top* only the readout sees the context (Luong et al.
             2015); after *bottom* the upper layers read it too, and remember it (Wu et al. 2016, section 3.3).
