@@ -35,21 +35,25 @@ from service.runtime.stepper import Encoder, Stepper
 
 _LOG = logging.getLogger(__name__)
 _SAMPLING_K = 256
+_SLOTS = {"cpu": 32, "cuda": 256}
 
 
 @dataclass(frozen=True)
 class EngineSettings:
     """Bounds of one engine.
 
-    `memory_budget` (bytes) caps the slots where the model's rows are large. Between two steps at most
-    `max_encode_rows` newcomers are encoded, `encode_rows` of similar length at a time.
+    `slots` None takes what suits the provider: on CPU as many rows as the cores' caches hold the state of, on CUDA as
+    many as fill it. `memory_budget` (bytes) caps the slots where the model's rows are large. Between two steps at most
+    `max_encode_rows` newcomers are encoded, `encode_rows` of similar length at a time; while rows are running,
+    newcomers wait for each other up to `patience` steps, since encoding one alone costs half as much again.
     """
 
-    slots: int = 128
+    slots: int | None = None
     memory_budget: int = 2 << 30
     max_queue: int = 1024
     max_encode_rows: int = 32
     encode_rows: int = 8
+    patience: int = 3
 
 
 @dataclass(eq=False)
@@ -106,7 +110,7 @@ class DecodingEngine:
         manifest = bundle.manifest
         limits = {"source": manifest.limits.source, "target": manifest.limits.target}
         affordable = self.settings.memory_budget // max(bytes_per_slot(signature, limits), 1)
-        self.slots = int(max(1, min(self.settings.slots, affordable)))
+        self.slots = int(max(1, min(self.settings.slots or _SLOTS[bundle.provider], affordable)))
         slots = Slots(signature, self.slots, limits, create_storage(bundle.provider))
         max_k = min(manifest.vocabulary_size, max(_SAMPLING_K, 2 * self.slots))
         stepper = Stepper(bundle.session("step"), slots, bundle.provider, max_k)
@@ -120,6 +124,7 @@ class DecodingEngine:
         self._cancelled: deque[Ticket] = deque()
         self._running: dict[int, Ticket] = {}
         self._fresh: list[Ticket] = []
+        self._held = 0
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -207,7 +212,7 @@ class DecodingEngine:
     def _loop(self) -> None:
         while True:
             with self._wake:
-                while not (self._queue or self._running or self._closing):
+                while not (self._queue or self._running or self._cancelled or self._closing):
                     self._wake.wait()
                 if self._closing and not (self._queue or self._running):
                     return
@@ -219,10 +224,12 @@ class DecodingEngine:
     def _drop_unwanted(self) -> None:
         """Forget cancelled requests and fail those past their deadline, wherever they are."""
         now = time.monotonic()
-        unwanted = []
+        unwanted: list[Ticket] = []
         with self._wake:
             while self._cancelled:
                 unwanted.append(self._cancelled.popleft())
+                # Without this, whoever waits for several futures never hears of the cancelled ones.
+                unwanted[-1].future.set_running_or_notify_cancel()
             while self._deadlines and self._deadlines[0][0] <= now:
                 ticket = heapq.heappop(self._deadlines)[2]
                 if self._fail(ticket, DeadlineExceededError()):
@@ -235,6 +242,8 @@ class DecodingEngine:
         """Encode newcomers and let them in, in order, while slots are free."""
         newcomers: list[Ticket] = []
         free = self._batch.free
+        if self._hold(free):
+            return
         with self._wake:
             while self._queue and len(newcomers) < self.settings.max_encode_rows:
                 if self._queue[0].future.done():
@@ -252,6 +261,14 @@ class DecodingEngine:
         newcomers.sort(key=self._length)
         for start in range(0, len(newcomers), self.settings.encode_rows):
             self._try_encoding(newcomers[start : start + self.settings.encode_rows])
+
+    def _hold(self, free: int) -> bool:
+        """Whether newcomers that could join wait a step for company; none waits for more than `patience` steps."""
+        ready = min(len(self._queue), free // self._queue[0].request.search.beam_size) if self._queue else 0
+        worthwhile = min(self.settings.encode_rows, -(-len(self._running) // 4))
+        hold = 0 < ready < worthwhile and self._held < self.settings.patience
+        self._held = self._held + 1 if hold else 0
+        return hold
 
     def _try_encoding(self, newcomers: list[Ticket]) -> None:
         """Encode a batch; if it fails, each of it alone, so that one bad input does not fail its neighbours."""

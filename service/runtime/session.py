@@ -57,7 +57,8 @@ def resolve_provider(choice: ProviderChoice) -> Provider:
 def configure_threads(intra_op: int) -> None:
     """Make the process's one pool of compute threads, which every session shares.
 
-    Only the first call counts, since a pool cannot be replaced; it must come before the first session.
+    Only the first call counts, since a pool cannot be replaced; the first session makes one of a single thread where
+    nobody has called before.
     """
     if not _pool_sizes:
         ort.set_global_thread_pool_sizes(intra_op, 1)
@@ -70,6 +71,7 @@ def create_session(path: Path, provider: Provider, *, prepack: bool = True, opti
 
     `prepack=False` saves the memory of the rearranged weights at the price of speed, for graphs that run seldom.
     """
+    configure_threads(1)
     options = ort.SessionOptions()
     options.log_severity_level = _ERROR_LEVEL
     options.enable_mem_pattern = False  # shapes vary between calls

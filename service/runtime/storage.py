@@ -82,7 +82,9 @@ class CpuStorage:
 
     def copy(self, destination: Rows, source: Rows, used: Capacities) -> None:
         part = [slice(used.get(axis) if isinstance(axis, str) else None) for axis in self.tensor.axes[1:]]
-        self._view[destination, *part] = self._view[source, *part]
+        # Row by row: NumPy would gather into a temporary first, which costs more for the few rows that move.
+        for to, origin in zip(destination.tolist(), source.tolist(), strict=True):
+            self._view[to, *part] = self._view[origin, *part]
 
     def resize(self, live: int, capacities: Capacities) -> None:
         dims = dimensions(self.tensor, capacities)

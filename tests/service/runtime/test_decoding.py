@@ -1,0 +1,179 @@
+"""The engine on real graphs and a real thread: every request gets its own text, or a clear refusal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.runtime.bundle import Bundle, open_bundle
+from service.runtime.decoding import DecodingEngine, EngineSettings
+from service.runtime.errors import (
+    BeamTooWideError,
+    DeadlineExceededError,
+    EngineFailedError,
+    InputTooLongError,
+    QueueFullError,
+    ShuttingDownError,
+)
+from service.runtime.requests import GenerateRequest, Search
+
+BUNDLES = Path(__file__).parents[2] / "data" / "bundles" / "v1"
+
+
+@pytest.fixture(scope="module", params=["tiny-en-de", "tiny-en-de-gru"])
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    return open_bundle(BUNDLES / request.param, precision="int8", provider="cpu")
+
+
+@pytest.fixture(scope="module")
+def engine(bundle: Bundle) -> Iterator[DecodingEngine]:
+    engine = DecodingEngine(bundle, EngineSettings(slots=16))
+    engine.start()
+    yield engine
+    engine.close(drain=False)
+
+
+def make_request(bundle: Bundle, seed: int, **options: Any) -> GenerateRequest:
+    """A random source of 1 to 24 tokens, closed by EOS."""
+    rng = np.random.default_rng(seed)
+    limit = min(24, bundle.manifest.limits.source)
+    ids = [*rng.integers(4, bundle.source.vocabulary_size, rng.integers(0, limit)).tolist(), bundle.source.eos]
+    inputs = {"source_ids": np.array(ids), "source_lengths": np.asarray(len(ids))}
+    deadline = options.pop("deadline", None)
+    return GenerateRequest(inputs, Search(**{"max_length": 20, **options}), deadline)
+
+
+def alone(engine: DecodingEngine, request: GenerateRequest) -> list[list[int]]:
+    return [hypothesis.token_ids for hypothesis in engine.submit(request).future.result(30).hypotheses]
+
+
+def test_200_requests_at_once_give_the_texts_of_one_at_a_time(engine: DecodingEngine) -> None:
+    requests = [
+        make_request(engine.bundle, seed, beam_size=1 + 3 * (seed % 2), max_length=5 + seed % 30) for seed in range(200)
+    ]
+    expected = [alone(engine, request) for request in requests]
+    tickets = [engine.submit(request) for request in requests]
+    found = [[h.token_ids for h in ticket.future.result(60).hypotheses] for ticket in tickets]
+    assert found == expected
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_random_arrivals_cancellations_and_deadlines_disturb_nobody(
+    engine: DecodingEngine, data: st.DataObject
+) -> None:
+    seeds = data.draw(st.lists(st.integers(0, 10_000), min_size=1, max_size=25))
+    tickets = []
+    for seed in seeds:
+        fate = data.draw(st.sampled_from(["runs", "runs", "cancelled", "expired"]))
+        beam_size = data.draw(st.sampled_from([1, 2, 4]))
+        deadline = time.monotonic() - 1 if fate == "expired" else None
+        request = make_request(engine.bundle, seed, beam_size=beam_size, deadline=deadline)
+        ticket = engine.submit(request)
+        if fate == "cancelled":
+            ticket.cancel()
+        tickets.append((fate, request, ticket))
+        if data.draw(st.booleans()):
+            time.sleep(0.002)
+    wait([ticket.future for _, _, ticket in tickets], 60)
+    for fate, request, ticket in tickets:
+        if fate == "cancelled":
+            # It may have been done before it was cancelled; then its result is as good as any.
+            assert ticket.future.cancelled() or ticket.future.result().hypotheses
+        elif fate == "expired":
+            assert isinstance(ticket.future.exception(), DeadlineExceededError)
+        else:
+            assert [h.token_ids for h in ticket.future.result().hypotheses] == alone(engine, request)
+    assert engine.queue_depth == 0
+    assert engine.running_rows == 0
+
+
+def test_what_cannot_run_is_refused_at_once(engine: DecodingEngine) -> None:
+    limit = engine.bundle.manifest.limits.source
+    too_long = {"source_ids": np.full(limit + 1, 5), "source_lengths": np.asarray(limit + 1)}
+    with pytest.raises(InputTooLongError, match=f"{limit + 1} tokens along 'source', at most {limit}"):
+        engine.submit(GenerateRequest(too_long))
+    with pytest.raises(BeamTooWideError, match="ask for 16 at most"):
+        engine.submit(make_request(engine.bundle, 0, beam_size=17))
+
+
+def test_a_beam_as_wide_as_the_slots_runs(engine: DecodingEngine) -> None:
+    result = engine.submit(make_request(engine.bundle, 1, beam_size=16, alternatives=16)).future.result(30)
+    assert len(result.hypotheses) == 16
+    scores = [hypothesis.score for hypothesis in result.hypotheses]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_streamed_ids_are_the_result(engine: DecodingEngine) -> None:
+    for beam_size in (1, 4):
+        request = make_request(engine.bundle, 5, beam_size=beam_size)
+        pieces: list[int] = []
+        streaming = GenerateRequest(request.inputs, request.search, on_tokens=pieces.extend)
+        assert engine.submit(streaming).future.result(30).hypotheses[0].token_ids == pieces
+
+
+def test_the_length_limit_cuts_off(engine: DecodingEngine) -> None:
+    result = engine.submit(make_request(engine.bundle, 2, max_length=1)).future.result(30)
+    assert len(result.hypotheses[0].token_ids) <= 1
+    assert result.steps == 1
+
+
+def test_times_add_up(engine: DecodingEngine) -> None:
+    result = engine.submit(make_request(engine.bundle, 3)).future.result(30)
+    assert 0 <= result.queue_seconds <= result.first_token_seconds <= result.total_seconds
+
+
+def test_a_full_queue_refuses_and_a_closing_engine_finishes_what_it_accepted(bundle: Bundle) -> None:
+    engine = DecodingEngine(bundle, EngineSettings(slots=4, max_queue=3))
+    tickets = [engine.submit(make_request(bundle, seed)) for seed in range(3)]
+    with pytest.raises(QueueFullError, match="3 requests are waiting"):
+        engine.submit(make_request(bundle, 3))
+    for ticket in tickets:
+        ticket.cancel()
+    engine.start()
+    accepted = [engine.submit(make_request(bundle, seed)) for seed in range(3)]
+    engine.close(drain=True)
+    assert all(ticket.future.result(0).hypotheses for ticket in accepted)
+    with pytest.raises(ShuttingDownError):
+        engine.submit(make_request(bundle, 0))
+
+
+def test_closing_without_draining_drops_what_is_left(bundle: Bundle) -> None:
+    engine = DecodingEngine(bundle, EngineSettings(slots=4))
+    engine.start()
+    tickets = [engine.submit(make_request(bundle, seed, max_length=60)) for seed in range(40)]
+    engine.close(drain=False)
+    for ticket in tickets:
+        assert ticket.future.done()
+        try:
+            assert ticket.future.result().hypotheses
+        except CancelledError:
+            continue
+
+
+def test_one_bad_input_fails_alone(engine: DecodingEngine) -> None:
+    good = [make_request(engine.bundle, seed) for seed in range(6)]
+    expected = [alone(engine, request) for request in good]
+    outside = engine.bundle.source.vocabulary_size + 100
+    bad = GenerateRequest({"source_ids": np.array([outside, 3]), "source_lengths": np.asarray(2)}, Search(max_length=5))
+    tickets = [engine.submit(request) for request in (*good[:3], bad, *good[3:])]
+    failed = tickets.pop(3)
+    with pytest.raises(EngineFailedError, match="encode failed"):
+        failed.future.result(30)
+    assert [[h.token_ids for h in ticket.future.result(30).hypotheses] for ticket in tickets] == expected
+
+
+def test_attention_of_known_targets_sums_to_one_over_the_source(engine: DecodingEngine) -> None:
+    request = make_request(engine.bundle, 4)
+    weights = engine.explain(request.inputs, [[5, 6, 7], [8]])
+    assert weights.shape == (2, 4, len(request.inputs["source_ids"]))
+    np.testing.assert_allclose(weights[0].sum(axis=-1), 1, atol=1e-4)
+    np.testing.assert_allclose(weights[1, :2].sum(axis=-1), 1, atol=1e-4)
