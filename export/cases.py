@@ -82,6 +82,6 @@ def _step_inputs(model: Generator, kind: GraphKind, batch: Feed, target_ids: Arr
         feeds.append(decoder.feed(target_ids[:, position], vocabulary))
         decoder.advance(target_ids[:, position], vocabulary)
     mixed: Feed = {"k": np.array(vocabulary, np.int64)}
-    for name in feeds[0].keys() - mixed.keys():
+    for name in [name for name in feeds[0] if name not in mixed]:
         mixed[name] = np.stack([feeds[(row + 1) % length][name][row] for row in range(len(target_ids))])
     return mixed

@@ -19,9 +19,6 @@ from models.data.parallel import Files, LineAligned, Pair
 from models.training.config import DataConfig
 from models.training.run import Run
 
-_LONGEST = 256
-"""Limit of source and target, in tokens, of an architecture whose config sets none."""
-
 
 @dataclass(frozen=True)
 class Material:
@@ -88,14 +85,15 @@ def from_run(run: Run) -> Material:
         raise ExportError(
             f"{run.path}: architecture {config.architecture_name!r} is no generator; nothing exports it yet"
         )
-    fields = model.config.model_dump()
-    longest = int(fields.get("max_length", _LONGEST))
+    longest = config.data.max_length
+    # Architectures that read a source by position say how many they know.
+    longest_source = min(longest, getattr(model.config, "max_source_length", longest))
     return Material(
         model=model,
         source=run.source,
         target=run.target,
         examples=run.examples("validation"),
-        limits=Limits(source=min(longest, int(fields.get("max_source_length", longest))), target=longest),
+        limits=Limits(source=longest_source, target=longest),
         architecture=config.architecture_name,
         description=config.description or config.name,
         licence=_licence(config.data),

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from contract.manifest import Licence, Limits, load_manifest
+from export.__main__ import app
+from export.errors import ExportError
+from export.material import from_run
+from models.architecture import Architecture
+from models.training.config import TrainConfig
+from models.training.run import CONFIG, WEIGHTS, Run, load_run, prepare
+from tests.export.toys import SIZES, make_codec, make_model
+
+DATA = Path(__file__).resolve().parents[1] / "data" / "parallel"
+FILES = {"train": {"source": "train.en", "target": "train.de"}, "validation": {"source": "val.en", "target": "val.de"}}
+
+
+def make_run(folder: Path, architecture: str = "recurrent_seq2seq") -> Path:
+    """A run folder as training leaves it."""
+    config = TrainConfig.model_validate(
+        {
+            "name": "toy",
+            "task": "translate",
+            "architecture": {"name": architecture, **SIZES[architecture]},
+            "data": {**FILES, "licence": "made for tests", "max_length": 24},
+        }
+    )
+    prepare(folder, config, (make_codec(), make_codec()))
+    weights = {name: value.contiguous().clone() for name, value in make_model(architecture).state_dict().items()}
+    save_file(weights, folder / WEIGHTS)
+    return folder
+
+
+def test_a_run_says_everything_that_a_bundle_needs(tmp_path: Path) -> None:
+    material = from_run(load_run(make_run(tmp_path / "toy", "transformer"), DATA))
+    assert material.limits == Limits(source=24, target=24)
+    assert material.languages == ("en", "de")
+    assert material.licence == Licence(data="train.en", source="train.en, train.de", terms="made for tests")
+    assert material.architecture == "transformer"
+    assert material.description == "toy"
+    assert material.training["data"]["licence"] == "made for tests"
+    first = (DATA / "val.en").read_text("utf-8").splitlines()[0]
+    assert material.examples[0][0] == first
+
+
+def test_limits_follow_the_config_and_texts_beyond_them_are_left_out(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "toy", "attention_seq2seq")
+    fields = yaml.safe_load((folder / CONFIG).read_text())
+    fields["architecture"]["max_source_length"] = 3
+    (folder / CONFIG).write_text(yaml.safe_dump(fields))
+    material = from_run(load_run(folder, DATA))
+    assert material.limits == Limits(source=3, target=24)
+    rows = material.rows(["w1 w2", "w1 w2 w3", "w4"])
+    assert [row["source_lengths"].item() for row in rows] == [3, 2]
+
+
+def test_an_architecture_that_does_not_generate_is_refused(tmp_path: Path) -> None:
+    class Classifier(Architecture):
+        signature = property(lambda self: None)
+
+    run = load_run(make_run(tmp_path / "toy"), DATA)
+    with pytest.raises(ExportError, match="'recurrent_seq2seq' is no generator"):
+        from_run(Run(run.path, run.config, Classifier(), run.source, run.target, DATA))
+
+
+def test_the_command_exports_a_run(tmp_path: Path) -> None:
+    run, output = make_run(tmp_path / "toy"), tmp_path / "artifacts" / "toy"
+    arguments = [str(run), "--output", str(output), "--data", str(DATA), "--precisions", "fp32", "--ship", "fp32"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert f"{output}/1 fp32: verified" in result.output
+    manifest = load_manifest(output / "1")
+    assert (manifest.name, manifest.version) == ("toy", "1")
+    assert manifest.preprocessing.source_language == "en"
