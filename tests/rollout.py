@@ -108,6 +108,21 @@ def graph_inputs(model: Generator, kind: GraphKind, batch: Batch, step: int, k: 
     return {tensor.name: known[tensor.name] for tensor in model.signature.graph(kind)[0]}
 
 
+def blank_unwritten(model: Generator, output: str, value: np.ndarray, batch: Batch, step: int) -> np.ndarray:
+    """An output of a graph, with zeros where a state holds nothing yet at position `step`: graphs may leave anything.
+
+    Written are a memory's real positions, and the positions up to this step of what grows along the target.
+    """
+    for state in model.signature.states:
+        if output == state.successor and state.write in ("at_position", "unchanged"):
+            axis = state.axes.index("source" if state.write == "unchanged" else "target")
+            ends = batch.lengths.numpy() if state.write == "unchanged" else np.full(len(value), step + 1)
+            written = np.arange(value.shape[axis]) < ends[:, None]
+            trailing = (1,) * (value.ndim - axis - 1)
+            return np.where(written.reshape(len(value), *(1,) * (axis - 1), -1, *trailing), value, np.float32(0))
+    return value
+
+
 def save_graph(model: Generator, kind: GraphKind, example: Batch, folder: Path) -> Path:
     """Trace one graph on an example batch and write it."""
     path = folder / f"{kind}.onnx"
