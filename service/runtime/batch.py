@@ -189,8 +189,9 @@ class Batch:
         if lane.live == lane.width:
             rows, destination, source = place_survivors(parents, rows)
             if len(destination):
-                used = int(lengths.max()) + 1
-                self._slots.reorder(destination, source, {"target": used})
+                # At this point a row's position is that of the token it has just read.
+                self._slots.reorder(destination, source, {"target": table.positions[source] + 1})
+                used = int(lengths.max())
                 table.history[destination, :used] = table.history[source, :used]
             lane.rows = rows
         else:
@@ -227,7 +228,7 @@ class Batch:
             return
         tokens, totals = lane.born
         parents = np.repeat(lane.rows[:, 0], lane.width - 1)
-        used = {"target": 1, "source": int(self._rows.sources[parents].max())}
+        used = {"target": np.ones(len(parents), dtype=np.int64), "source": self._rows.sources[parents]}
         grown = self._slots.grow(parents, used)
         self._rows.copy(grown, parents, used=1)
         rows = np.concatenate([lane.rows, grown.reshape(len(lane), -1)], axis=1)
@@ -264,10 +265,9 @@ class Batch:
             self._reserved -= self.members.pop(owner).search.beam_size
         self._streaming.difference_update(owners)
         before, table = self.live, self._rows
-        used = min(self._longest["target"] - 1, self._slots.capacities["target"])
-        holes, moved = self._slots.leave(rows, {"target": used, "source": self._longest["source"]})
+        holes, moved = self._slots.leave(rows, {"target": table.positions, "source": table.sources})
         if len(holes):
-            table.copy(holes, moved, used)
+            table.copy(holes, moved, self._longest["target"])
             places = np.arange(before)
             places[moved] = holes
             for lane in self._lanes.values():

@@ -16,7 +16,7 @@ import numpy as np
 
 from contract.signature import Tensor
 from service.runtime.session import OrtValue
-from service.runtime.storage import Capacities, Rows, dimensions
+from service.runtime.storage import Capacities, Extents, Rows, dimensions
 
 _LIBRARIES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so")
 _INFER_DIRECTION = 4  # cudaMemcpyDefault: from the addresses
@@ -82,13 +82,13 @@ class CudaStorage:
         """See `Storage`."""
         self.load(rows, np.full((len(rows), *self._dims), value, dtype=self._dtype))
 
-    def copy(self, destination: Rows, source: Rows, used: Capacities) -> None:
+    def copy(self, destination: Rows, source: Rows, used: Extents) -> None:
         """See `Storage`."""
-        part = [
-            min(used.get(axis, size), size) if isinstance(axis, str) else size
-            for axis, size in zip(self.tensor.axes[1:], self._dims, strict=True)
-        ]
-        for to, origin in zip(destination, source, strict=True):
+        for index, (to, origin) in enumerate(zip(destination, source, strict=True)):
+            part = [
+                min(int(used[axis][index]), size) if axis in used else size
+                for axis, size in zip(self.tensor.axes[1:], self._dims, strict=True)
+            ]
             self._copy_block(self.address, self._dims, int(to), self.address, self._dims, int(origin), part)
         self._wait()
 

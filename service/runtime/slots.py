@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from contract.signature import GenerateSignature, Tensor
-from service.runtime.storage import Capacities, Rows, Storage, row_bytes
+from service.runtime.storage import Capacities, Extents, Rows, Storage, row_bytes
 
 StorageFactory = Callable[[Tensor, int, Capacities], Storage]
 
@@ -82,7 +82,7 @@ class Slots:
                 storage.fill(rows, 0)
         return rows
 
-    def grow(self, parents: Rows, used: Capacities) -> Rows:
+    def grow(self, parents: Rows, used: Extents) -> Rows:
         """Add a copy of each parent row; returns the new slots."""
         rows = np.arange(self.live, self.live + len(parents))
         self.live += len(parents)
@@ -90,20 +90,24 @@ class Slots:
             storage.copy(rows, parents, used)
         return rows
 
-    def reorder(self, destination: Rows, source: Rows, used: Capacities) -> None:
+    def reorder(self, destination: Rows, source: Rows, used: Extents) -> None:
         """Overwrite the states of rows by those of other rows of the same request; the rest is equal already."""
         for state in self.signature.states:
             if state.write != "unchanged":
                 self._states[state.name][self._parity % len(self._states[state.name])].copy(destination, source, used)
 
-    def leave(self, rows: Rows, used: Capacities) -> tuple[Rows, Rows]:
-        """Free rows; returns (holes, moved): the live row `moved[i]` now stands in slot `holes[i]`."""
+    def leave(self, rows: Rows, filled: Extents) -> tuple[Rows, Rows]:
+        """Free rows; returns (holes, moved): the live row `moved[i]` now stands in slot `holes[i]`.
+
+        `filled` says how much of an axis is filled, by slot.
+        """
         remaining = self.live - len(rows)
         stays = np.ones(self.live, dtype=bool)
         stays[rows] = False
         holes = np.nonzero(~stays[:remaining])[0]
         moved = np.nonzero(stays[remaining:])[0] + remaining
         if len(holes):
+            used = {axis: extents[moved] for axis, extents in filled.items()}
             for storage in self._current():
                 storage.copy(holes, moved, used)
         vacated = np.arange(remaining, self.live)

@@ -17,6 +17,10 @@ from contract.signature import Tensor
 
 Capacities = Mapping[str, int]
 Rows = NDArray[np.intp]
+Extents = Mapping[str | int, NDArray[np.int64]]
+"""How much of an axis is filled, for each row of a list."""
+
+_WHOLE = slice(None)
 
 
 def dimensions(tensor: Tensor, capacities: Capacities) -> tuple[int, ...]:
@@ -48,8 +52,8 @@ class Storage(Protocol):
     def fill(self, rows: Rows, value: int) -> None:
         """Set whole rows to one value."""
 
-    def copy(self, destination: Rows, source: Rows, used: Capacities) -> None:
-        """Copy rows; of an axis named in `used`, only so much. No row is both a destination and a source."""
+    def copy(self, destination: Rows, source: Rows, used: Extents) -> None:
+        """Copy rows; of an axis named in `used`, only so much of each. No row is both a destination and a source."""
 
     def resize(self, live: int, capacities: Capacities) -> None:
         """View the memory at other capacities, keeping the first `live` rows."""
@@ -80,11 +84,12 @@ class CpuStorage:
     def fill(self, rows: Rows, value: int) -> None:
         self._view[rows] = value
 
-    def copy(self, destination: Rows, source: Rows, used: Capacities) -> None:
-        part = [slice(used.get(axis) if isinstance(axis, str) else None) for axis in self.tensor.axes[1:]]
-        # Row by row: NumPy would gather into a temporary first, which costs more for the few rows that move.
-        for to, origin in zip(destination.tolist(), source.tolist(), strict=True):
-            self._view[to, *part] = self._view[origin, *part]
+    def copy(self, destination: Rows, source: Rows, used: Extents) -> None:
+        view = self._view
+        # Row by row: NumPy would gather into a temporary first, and the filled part differs from row to row.
+        for index, (to, origin) in enumerate(zip(destination.tolist(), source.tolist(), strict=True)):
+            part = [slice(used[axis][index]) if axis in used else _WHOLE for axis in self.tensor.axes[1:]]
+            view[to, *part] = view[origin, *part]
 
     def resize(self, live: int, capacities: Capacities) -> None:
         dims = dimensions(self.tensor, capacities)

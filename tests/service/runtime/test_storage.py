@@ -124,10 +124,11 @@ def test_rows_survive_loading_copying_and_resizing(tensor: Tensor, create: type[
             elif action == 1:
                 order = rng.permutation(SLOTS)
                 destination, source = order[:2], order[2:4]
-                used = {axis: int(rng.integers(1, size + 1)) for axis, size in capacities.items()}
-                part = [slice(used[axis]) if isinstance(axis, str) else slice(None) for axis, _ in _axes(storage)]
+                used = {axis: rng.integers(1, size + 1, 2) for axis, size in capacities.items()}
                 storage.copy(destination, source, used)
-                expected[destination, *part] = expected[source, *part]
+                for index, (to, origin) in enumerate(zip(destination, source, strict=True)):
+                    part = [slice(used[a][index]) if isinstance(a, str) else slice(None) for a, _ in _axes(storage)]
+                    expected[to, *part] = expected[origin, *part]
             elif action == 2:
                 rows = rng.permutation(SLOTS)[:2]
                 storage.fill(rows, 1)
