@@ -29,7 +29,7 @@ from service.runtime.search import (
 )
 from service.runtime.slots import Slots
 from service.runtime.stepper import Stepper
-from service.runtime.storage import Rows
+from service.runtime.storage import Extents, Rows
 
 _SOURCE_GRAIN = 8
 """Tokens. Attention over a memory may pay for its capacity, so it fits closely."""
@@ -228,7 +228,7 @@ class Batch:
             return
         tokens, totals = lane.born
         parents = np.repeat(lane.rows[:, 0], lane.width - 1)
-        used = {"target": np.ones(len(parents), dtype=np.int64), "source": self._rows.sources[parents]}
+        used: Extents = {"target": np.ones(len(parents), dtype=np.int64), "source": self._rows.sources[parents]}
         grown = self._slots.grow(parents, used)
         self._rows.copy(grown, parents, used=1)
         rows = np.concatenate([lane.rows, grown.reshape(len(lane), -1)], axis=1)
