@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from types import FrameType
@@ -65,6 +66,11 @@ class SequenceService:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Put up the HTTP face and load the models behind it, so that probes are answered meanwhile."""
+        if settings.workers == 1:
+            # Several workers share their figures in files, which one alone need not pay for.
+            os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+        # Unheard, yet composed for every request as long as somebody might listen.
+        logging.getLogger("uvicorn.access").propagate = False
         from service.api.app import create_face
 
         face.app = create_face(self.life, settings)

@@ -19,8 +19,8 @@ from service.api.errors import (
 )
 from service.api.gate import METRICS_PATH, Gate, context_of
 from service.api.life import Life
-from service.api.models import model_routes
-from service.api.translate import translate_routes
+from service.api.models import add_model_routes
+from service.api.translate import add_translate_routes
 from service.catalogue import UnknownModelError
 from service.metrics import CONTENT_TYPE_LATEST, render
 from service.runtime.errors import RefusalError
@@ -44,8 +44,9 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
         redirect_slashes=False,
         responses=problem_replies(),
     )
-    app.include_router(translate_routes(life, settings), prefix="/v1")
-    app.include_router(model_routes(life), prefix="/v1")
+    # Routes stand on the app itself: a router within it would be searched a second time, for every request.
+    add_translate_routes(app, life, settings)
+    add_model_routes(app, life)
     _add_metrics(app, life)
     if settings.docs:
         add_docs(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from contract.manifest import DecodingDefaults, Licence, Limits, Manifest, Precision, Score
@@ -59,17 +59,16 @@ class ModelsReply(BaseModel):
     models: list[ModelSummary]
 
 
-def model_routes(life: Life) -> APIRouter:
-    """`GET /models` and `GET /models/{name}`."""
-    router = APIRouter(tags=["models"])
+def add_model_routes(app: FastAPI, life: Life) -> None:
+    """`GET /v1/models` and `GET /v1/models/{name}`."""
 
-    @router.get("/models")
+    @app.get("/v1/models", tags=["models"])
     async def models() -> ModelsReply:
         """List the models that are served."""
         catalogue = life.catalogue
         return ModelsReply(models=[_summary(model, catalogue) for model in catalogue])
 
-    @router.get("/models/{name}")
+    @app.get("/v1/models/{name}", tags=["models"])
     async def model(name: str) -> ModelDetails:
         """Describe one model."""
         catalogue = life.catalogue
@@ -77,8 +76,6 @@ def model_routes(life: Life) -> APIRouter:
         if found is None:
             raise UnknownModelError(None, name, [model.name for model in catalogue])
         return _details(found, catalogue)
-
-    return router
 
 
 def _summary(model: Model, catalogue: Catalogue) -> ModelSummary:

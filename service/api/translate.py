@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 
 from service.api.errors import CLIENT_GONE, ClientGoneError, as_problem
 from service.api.events import MEDIA_TYPE as EVENT_STREAM
@@ -34,11 +34,10 @@ _STREAM_REPLY: dict[int | str, dict[str, Any]] = {
 }
 
 
-def translate_routes(life: Life, settings: Settings) -> APIRouter:
-    """`POST /translate` and `POST /translate/stream`."""
-    router = APIRouter(tags=["translate"])
+def add_translate_routes(app: FastAPI, life: Life, settings: Settings) -> None:
+    """`POST /v1/translate` and `POST /v1/translate/stream`."""
 
-    @router.post("/translate", response_model_exclude_none=True)
+    @app.post("/v1/translate", tags=["translate"], response_model_exclude_none=True)
     async def translate(body: TranslateRequest, request: Request) -> TranslateReply:
         """Translate one text or a list of texts."""
         context = context_of(request.scope)
@@ -48,7 +47,13 @@ def translate_routes(life: Life, settings: Settings) -> APIRouter:
         generations = await gather(model.engine, job.requests(context.deadline), request.receive, context.deadline)
         return await job.reply(generations, context.deadline)
 
-    @router.post("/translate/stream", status_code=200, response_class=EventStream, responses=_STREAM_REPLY)
+    @app.post(
+        "/v1/translate/stream",
+        tags=["translate"],
+        status_code=200,
+        response_class=EventStream,
+        responses=_STREAM_REPLY,
+    )
     async def translate_stream(body: TranslateStreamRequest, request: Request) -> EventStream:
         """Translate a text and send it as it grows: only what no later word can change is sent."""
         context = context_of(request.scope)
@@ -59,8 +64,6 @@ def translate_routes(life: Life, settings: Settings) -> APIRouter:
         # A refusal comes before the head is sent, so that it has a status of its own.
         first = await anext(progress)
         return EventStream(_events(job, first, progress, context))
-
-    return router
 
 
 async def _events(

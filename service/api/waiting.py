@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import Future as EngineFuture
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -58,19 +57,21 @@ async def gather(
 
     def on_done(future: EngineFuture[Generation]) -> None:
         nonlocal remaining
+        failed = future.cancelled() or future.exception() is not None
         with lock:
-            remaining -= 1
-            last = remaining == 0
+            # The first failure ends it, and so does the last result; what comes after a failure tells nobody anything.
+            remaining = 0 if failed else remaining - 1
+            over = remaining == 0
         # One call for a whole request: waking the loop costs more than a short sentence's book-keeping.
-        if last or future.cancelled() or future.exception() is not None:
+        if over:
             loop.call_soon_threadsafe(settle)
 
-    with _submitted(engine, requests) as tickets, _watched(receive, deadline, settle):
+    with _Running(engine, requests, receive, deadline, settle) as tickets:
         for ticket in tickets:
             ticket.future.add_done_callback(on_done)
         await finished
-        failed = [ticket for ticket in tickets if ticket.future.done() and _error(ticket) is not None]
-        return [_result(ticket) for ticket in failed or tickets]
+        # Where one has failed, others may not be done: the failure is what is told.
+        return [_result(ticket) for ticket in tickets if ticket.future.done()]
 
 
 async def follow(
@@ -90,7 +91,7 @@ async def follow(
         return lambda _: post(index)
 
     watched = [replace(request, on_tokens=tokens_to(index)) for index, request in enumerate(requests)]
-    with _submitted(engine, watched) as tickets, _watched(receive, deadline, events.put_nowait):
+    with _Running(engine, watched, receive, deadline, events.put_nowait) as tickets:
         for index, ticket in enumerate(tickets):
             ticket.future.add_done_callback(end_of(index))
         running = len(tickets)
@@ -104,41 +105,58 @@ async def follow(
             yield event
 
 
-@contextmanager
-def _submitted(engine: Engine, requests: Sequence[GenerateRequest]) -> Iterator[list[Ticket]]:
-    """Submit all or none; drop whatever is not done on the way out."""
-    tickets: list[Ticket] = []
-    try:
-        for request in requests:
-            tickets.append(engine.submit(request))  # noqa: PERF401  # those before a refusal must be dropped
-        yield tickets
-    finally:
-        for ticket in tickets:
+class _Running:
+    """Requests in the engine, all or none, while somebody waits: on the way out, what is not done is dropped.
+
+    `interrupt` is called when the client goes away or the deadline passes.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        requests: Sequence[GenerateRequest],
+        receive: Receive,
+        deadline: float,
+        interrupt: Callable[[Exception], None],
+    ) -> None:
+        self._engine, self._requests = engine, requests
+        self._receive, self._deadline, self._interrupt = receive, deadline, interrupt
+        self._tickets: list[Ticket] = []
+
+    def __enter__(self) -> list[Ticket]:
+        try:
+            for request in self._requests:
+                self._tickets.append(self._engine.submit(request))
+        except BaseException:
+            self._drop()
+            raise
+        loop = asyncio.get_running_loop()
+        self._client = loop.create_task(_disconnect(self._receive))
+        self._client.add_done_callback(self._gone)
+        self._timer = loop.call_later(max(0.0, self._deadline - time.monotonic()), self._late)
+        return self._tickets
+
+    def __exit__(self, *_: object) -> None:
+        self._client.cancel()
+        self._timer.cancel()
+        self._drop()
+
+    def _drop(self) -> None:
+        for ticket in self._tickets:
             if not ticket.future.done():
                 ticket.cancel()
 
+    def _gone(self, client: asyncio.Task[None]) -> None:
+        if not client.cancelled():
+            self._interrupt(ClientGoneError())
 
-@contextmanager
-def _watched(receive: Receive, deadline: float, interrupt: Callable[[Exception], None]) -> Iterator[None]:
-    """Interrupt when the client goes away or the deadline passes."""
-    loop = asyncio.get_running_loop()
-    client = loop.create_task(_disconnect(receive))
-    client.add_done_callback(lambda task: None if task.cancelled() else interrupt(ClientGoneError()))
-    timer = loop.call_later(max(0.0, deadline - time.monotonic()), lambda: interrupt(DeadlineExceededError()))
-    try:
-        yield
-    finally:
-        client.cancel()
-        timer.cancel()
+    def _late(self) -> None:
+        self._interrupt(DeadlineExceededError())
 
 
 async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _error(ticket: Ticket) -> BaseException | None:
-    return CancelledError() if ticket.future.cancelled() else ticket.future.exception()
 
 
 def _result(ticket: Ticket) -> Generation:

@@ -28,7 +28,8 @@ def split_sentences(text: str, language: str | None = None) -> list[Sentence]:
     """
     sentences: list[Sentence] = []
     start = 0
-    for piece in sentencex.segment(language or _DEFAULT_LANGUAGE, text.translate(_PLAIN_SPACES)):
+    readable = text if text.isascii() else text.translate(_PLAIN_SPACES)
+    for piece in sentencex.segment(language or _DEFAULT_LANGUAGE, readable):
         end = start + len(piece)
         segment = text[start:end]
         stripped = segment.strip()
