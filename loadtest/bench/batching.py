@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +11,13 @@ from loadtest.bench.compare import search_name
 from loadtest.bench.corpus import Corpus
 from loadtest.bench.engine import to_requests
 from loadtest.bench.measure import Spread, cpu_seconds, percentile
-from loadtest.bench.policies import POLICIES, Loop, Policy, Workload
+from loadtest.bench.policies import POLICIES, Continuous, Measured, run_waiting
 from loadtest.bench.table import Table
 from service.runtime.bundle import Bundle
+from service.runtime.decoding import EngineSettings
 from service.runtime.requests import Search
 
-CONCURRENCY = 64
+WAITING = 64
 BEAMS = (1, 4)
 LOADS = (0.5, 0.7)
 """Arrivals, as shares of what continuous batching can do."""
@@ -28,15 +28,16 @@ class Throughput:
     """Sentences per CPU-second of one policy."""
 
     beam: int
-    policy: Policy
+    policy: str
     rate: Spread
 
 
 @dataclass(frozen=True)
 class FirstToken:
-    """Seconds from arrival to first token, at greedy search: median, 95th and 99th percentile."""
+    """Seconds from arrival to first token: median, 95th and 99th percentile."""
 
-    policy: Policy
+    beam: int
+    policy: str
     load: float
     median: float
     p95: float
@@ -55,15 +56,20 @@ class Batching:
         """Throughput, then time to first token."""
         continuous = {t.beam: t.rate for t in self.throughput if t.policy == "continuous"}
         throughput = Table(
-            f"Sentences per CPU-second on {self.corpus}, {CONCURRENCY} at a time; medians (lowest–highest)",
+            f"Sentences per CPU-second on {self.corpus} with {WAITING} waiting; medians (lowest–highest)",
             ("search", "batching", "sentences/s", "continuous is faster by"),
             [(search_name(t.beam), t.policy, f"{t.rate.median:,.0f}", _gain(t, continuous)) for t in self.throughput],
         )
         first = Table(
-            "Milliseconds to the first token, greedy, under Poisson arrivals; load is a share of continuous throughput",
-            ("batching", "load", "median", "95 %", "99 %"),
+            "Milliseconds to the first token under Poisson arrivals; load is a share of continuous throughput",
+            ("search", "batching", "load", "median", "95 %", "99 %"),
             [
-                (f.policy, f"{f.load:.0%}", *(f"{1000 * seconds:,.1f}" for seconds in (f.median, f.p95, f.p99)))
+                (
+                    search_name(f.beam),
+                    f.policy,
+                    f"{f.load:.0%}",
+                    *(f"{1000 * seconds:,.1f}" for seconds in (f.median, f.p95, f.p99)),
+                )
                 for f in self.first_token
             ],
         )
@@ -75,64 +81,65 @@ def measure_batching(
     corpus: Corpus,
     *,
     repeats: int,
-    concurrency: int = CONCURRENCY,
-    beams: Sequence[int] = BEAMS,
+    settings: EngineSettings | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> Batching:
-    """Measure the three policies on the same graphs and requests, taking turns."""
+    """Measure the three policies on the same graphs, slots and requests, taking turns."""
+    engines = {name: policy(bundle, settings or EngineSettings()) for name, policy in POLICIES.items()}
     throughput: list[Throughput] = []
     first_token: list[FirstToken] = []
-    for beam in beams:
-        loops = {policy: Loop(bundle, policy, concurrency, beam) for policy in POLICIES}
-        search = Search(beam_size=beam, length_penalty=1.0, max_length=bundle.manifest.limits.target)
-        requests = to_requests(bundle, corpus.sources, search)
-        workload = Workload(requests, drain(loops["continuous"], Workload(requests, [])))
-        rates: dict[Policy, list[float]] = {policy: [] for policy in POLICIES}
+    for beam in BEAMS:
+        requests = to_measured(engines["continuous"], corpus, beam)
+        rates: dict[str, list[float]] = {name: [] for name in engines}
         for repeat in range(repeats):
-            for policy, loop in loops.items():
-                report(f"{search_name(beam)}, {policy}: {repeat + 1} of {repeats}")
-                rates[policy].append(len(requests) / cpu_seconds(drain, loop, workload)[0])
-        throughput += [Throughput(beam, policy, Spread(tuple(values))) for policy, values in rates.items()]
-        if beam == 1:
-            capacity = Spread(tuple(rates["continuous"])).median
-            for load in LOADS:
-                report(f"time to first token at {load:.0%}")
-                arrivals = poisson_arrivals(len(requests), load * capacity)
-                first_token += [_first_token(policy, loop, load, arrivals, workload) for policy, loop in loops.items()]
+            for name, engine in engines.items():
+                report(f"{search_name(beam)}, {name}: {repeat + 1} of {repeats}")
+                rates[name].append(len(requests) / cpu_seconds(run_waiting, engine, requests, WAITING)[0])
+        throughput += [Throughput(beam, name, Spread(tuple(values))) for name, values in rates.items()]
+        capacity = Spread(tuple(rates["continuous"])).median
+        for load in LOADS:
+            report(f"{search_name(beam)}: time to first token at {load:.0%}")
+            arrivals = poisson_arrivals(len(requests), load * capacity)
+            for name, engine in engines.items():
+                waits = serve(engine, requests, arrivals, time.thread_time)
+                shares = (percentile(waits, share) for share in (0.5, 0.95, 0.99))
+                first_token.append(FirstToken(beam, name, load, *shares))
     return Batching(corpus.name, throughput, first_token)
 
 
-def drain(loop: Loop, workload: Workload) -> list[int]:
-    """Decode everything, all of it waiting from the start → steps of each request."""
-    queue = deque(range(len(workload.requests)))
-    steps = [0] * len(workload.requests)
-    while queue or loop.busy:
-        loop.admit(queue, workload)
-        for index, taken in loop.step():
-            steps[index] = taken
-    return steps
+def to_measured(engine: Continuous, corpus: Corpus, beam: int) -> list[Measured]:
+    """Requests for a corpus, each with the steps that the engine takes for it."""
+    length = engine.bundle.manifest.limits.target
+    requests = to_requests(engine.bundle, corpus.sources, Search(beam_size=beam, length_penalty=1.0, max_length=length))
+    generations = run_waiting(engine, requests, WAITING)
+    return [
+        Measured(request.inputs, request.search, steps=generation.steps)
+        for request, generation in zip(requests, generations, strict=True)
+    ]
 
 
-def serve(loop: Loop, workload: Workload, arrivals: Sequence[float], clock: Callable[[], float]) -> list[float]:
+def serve(
+    engine: Continuous, requests: Sequence[Measured], arrivals: Sequence[float], clock: Callable[[], float]
+) -> list[float]:
     """Decode requests as they arrive → seconds from each arrival to its first token.
 
-    Time is what `clock` says that the work took; idle time is skipped. With a clock of CPU time, a busy machine does
-    not lengthen anybody's wait.
+    Time is what `clock` says that the engine worked; idle time is skipped. With a clock of CPU time, a busy machine
+    lengthens nobody's wait.
     """
     now, arrived = 0.0, 0
-    queue: deque[int] = deque()
+    waiting: dict[int, int] = {}
     waits = [0.0] * len(arrivals)
-    while arrived < len(arrivals) or queue or loop.busy:
-        if not (queue or loop.busy):
+    while arrived < len(arrivals) or engine.outstanding:
+        if not engine.outstanding:
             now = max(now, arrivals[arrived])
         while arrived < len(arrivals) and arrivals[arrived] <= now:
-            queue.append(arrived)
+            waiting[engine.submit(requests[arrived]).number] = arrived
             arrived += 1
         started = clock()
-        newcomers = loop.admit(queue, workload)
-        loop.step()
+        fresh = engine.turn()
         now += clock() - started
-        for index in newcomers:
+        for ticket in fresh:
+            index = waiting.pop(ticket.number)
             waits[index] = now - arrivals[index]
     return waits
 
@@ -145,11 +152,6 @@ def poisson_arrivals(count: int, rate: float, seed: int = 1) -> list[float]:
         now += generator.expovariate(rate)
         arrivals.append(now)
     return arrivals
-
-
-def _first_token(policy: Policy, loop: Loop, load: float, arrivals: list[float], workload: Workload) -> FirstToken:
-    waits = serve(loop, workload, arrivals, time.thread_time)
-    return FirstToken(policy, load, *(percentile(waits, share) for share in (0.5, 0.95, 0.99)))
 
 
 def _gain(measured: Throughput, continuous: dict[int, Spread]) -> str:

@@ -22,9 +22,9 @@ def open_on_one_core(folder: Path, precision: Precision | None = None) -> Bundle
     return open_bundle(folder, precision=precision, provider="cpu")
 
 
-def start_engine(bundle: Bundle, slots: int = 256) -> DecodingEngine:
-    """A warm engine of a bundle."""
-    engine = DecodingEngine(bundle, EngineSettings(slots=slots))
+def start_engine(bundle: Bundle, settings: EngineSettings | None = None) -> DecodingEngine:
+    """A warm engine of a bundle, as the service runs it."""
+    engine = DecodingEngine(bundle, settings)
     engine.start()
     return engine
 

@@ -15,6 +15,7 @@ from loadtest.bench.engine import run_closed_loop, start_engine, to_requests
 from loadtest.bench.peer import Peer, Way, ways
 from loadtest.bench.weights import WeightsError, count_heads, read_parameters
 from service.runtime.bundle import Bundle
+from service.runtime.decoding import EngineSettings
 from service.runtime.requests import Search
 
 SPECIAL = SpecialTokens(UNK, BOS, EOS)
@@ -43,7 +44,7 @@ def test_both_engines_find_the_same_with_the_same_scores(
     bundle: Bundle, model: Path, corpus: Corpus, search: Search, max_length: int
 ) -> None:
     search = Search(search.beam_size, search.length_penalty, max_length, search.alternatives)
-    engine = start_engine(bundle, slots=32)
+    engine = start_engine(bundle, EngineSettings(slots=32))
     ours = run_closed_loop(engine, to_requests(bundle, corpus.sources, search), outstanding=5)
     engine.close()
     translator = ctranslate2.Translator(str(model), compute_type="float32", inter_threads=1, intra_threads=1)
