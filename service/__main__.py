@@ -22,6 +22,8 @@ _TARGET = "service.app:SequenceService"
 _ROOT = Path(__file__).resolve().parent.parent
 _CLOSING_SECONDS = 5
 """What is left to the server to close connections, once accepted requests are done or out of time."""
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than load balancers keep an idle connection (60 s, mostly): who closes first must be the one who sends."""
 
 
 @app.command()
@@ -52,12 +54,12 @@ def serve(
     except BundleError as error:
         _fail(str(error))
     _check_port(settings)
-    os.environ |= {"BENTOML_DO_NOT_TRACK": "True", "TOKENIZERS_PARALLELISM": "false"}
+    os.environ["BENTOML_DO_NOT_TRACK"] = "True"
     os.environ.setdefault("BENTOML_HOME", _state_folder(settings.port))
     os.environ.setdefault(f"{ENV_PREFIX}BUNDLES", str(settings.bundles.resolve()))
     command = [sys.executable, "-m", "bentoml", "serve", _TARGET, "--working-dir", str(_ROOT)]
     command += ["--host", str(settings.host), "--port", str(settings.port)]
-    command += ["--timeout-graceful-shutdown", str(_CLOSING_SECONDS)]
+    command += ["--timeout-graceful-shutdown", str(_CLOSING_SECONDS), "--timeout-keep-alive", str(_KEEP_ALIVE_SECONDS)]
     os.execv(sys.executable, command)  # noqa: S606  # becomes the supervisor, so that signals and exit code are its own
 
 

@@ -69,6 +69,8 @@ class SequenceService:
         if settings.workers == 1:
             # Several workers share their figures in files, which one alone need not pay for.
             os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+        # A text is tokenised where it arrives; threads of the tokenizer's own would take the cores from inference.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         # Unheard, yet composed for every request as long as somebody might listen.
         logging.getLogger("uvicorn.access").propagate = False
         from service.api.app import create_face
