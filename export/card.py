@@ -63,11 +63,14 @@ def _variants(manifest: Manifest) -> str:
         )
         for variant in manifest.variants
     ]
-    table = _table(("precision", "runs on", "status", "size", "largest error", "tolerance"), rows)
+    table = _table(
+        ("precision", "runs on", "status", "size", "difference from PyTorch", "tolerance of the proof"), rows
+    )
     return (
-        f"{table}\n\nThe largest error is the absolute difference from PyTorch in fp32 over the golden inputs, in "
-        "log-probability or an output's own unit. *Unproven* graphs have not been run on the hardware they are meant "
-        "for. `python -m service verify` repeats the proof on any machine."
+        f"{table}\n\nThe difference is the largest absolute one from PyTorch in fp32 over the golden inputs, in "
+        "log-probability or an output's own unit. `python -m service verify` repeats the proof on any machine: its "
+        "numbers must be within the tolerance of PyTorch's, or for int8 of those found at export. *Unproven* graphs "
+        "have not been run on the hardware they are meant for."
     )
 
 

@@ -13,13 +13,13 @@ from contract.signature import GraphKind
 from export.calibrate import Ranges
 from export.passes.half import convert_to_half
 from export.passes.integer import fold_embedding_scale, quantise_products, store_small
-from export.passes.linear import unify_linears
+from export.passes.linear import tie_transposes, unify_linears
 from export.passes.simplify import fold_constants, forget_origin, share_equal
 
 Pass = Callable[[ir.Model], None]
 Graphs = dict[GraphKind, ir.Model]
 
-SIMPLIFY: tuple[Pass, ...] = (fold_constants, unify_linears, share_equal, forget_origin)
+SIMPLIFY: tuple[Pass, ...] = (fold_constants, unify_linears, tie_transposes, share_equal, forget_origin)
 
 
 def simplify(traced: Mapping[GraphKind, ir.Model]) -> Graphs:

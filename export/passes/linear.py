@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from export.passes.values import add_constant, constant, insert_before, only_consumer, replace
+from export.passes.values import add_constant, constant, insert_before, only_consumer, remove_unused, replace
 
 
 @dataclass(frozen=True)
@@ -54,34 +54,43 @@ def unify_linears(model: ir.Model) -> None:
     """Write every affine map as MatMul and Add over an `[in, out]` weight.
 
     One form means that graphs which use the same matrix in different forms (2-D in a step, 3-D in an encoder) store it
-    once. A weight that something else reads too, such as a tied embedding, keeps its layout behind a Transpose, which
-    the runtime folds when it loads the graph.
+    once.
     """
     graph = model.graph
-    transposed: dict[ir.Value, ir.Value] = {}
     for linear in linears(graph):
         if linear.last.op_type != "Gemm":
             continue
         weight = linear.weight
         if linear.transposed:
-            if weight not in transposed:
-                transposed[weight] = _transpose(graph, linear)
-            weight = transposed[weight]
+            weight = add_constant(graph, f"{weight.name}.transposed", linear.matrix())
         product = insert_before(graph, linear.last, "MatMul", [linear.x, weight], name=f"{linear.output.name}.product")
         if linear.bias is not None:
             product.type, product.shape = linear.output.type, linear.output.shape
             product = insert_before(graph, linear.last, "Add", [product, linear.bias])
         replace(linear.output, product)
         graph.remove(linear.last, safe=True)
+    remove_unused(model)
 
 
-def _transpose(graph: ir.Graph, linear: Linear) -> ir.Value:
-    name = f"{linear.weight.name}.transposed"
-    if all(use.node.op_type == "Gemm" for use in linear.weight.uses()):
-        return add_constant(graph, name, linear.matrix())
-    first = next(iter(graph))
-    attributes = {"perm": [1, 0]}
-    return insert_before(graph, first, "Transpose", [linear.weight], attributes, dtype=linear.weight.dtype, name=name)
+def tie_transposes(model: ir.Model) -> None:
+    """Let a product with the transpose of an embedding read the embedding itself, after `unify_linears`.
+
+    What PyTorch ties, the exporter unties. A Transpose that the runtime folds as it loads the graph costs nothing, and
+    leaves one matrix to store.
+    """
+    graph = model.graph
+    tables = {node.inputs[0]: constant(node.inputs[0]) for node in graph if node.op_type == "Gather"}
+    for linear in linears(graph):
+        for table, array in tables.items():
+            if table is not None and array is not None and np.array_equal(array, linear.matrix().T):
+                tied = _transpose(graph, table)
+                linear.weight.replace_all_uses_with(tied)
+    remove_unused(model)
+
+
+def _transpose(graph: ir.Graph, table: ir.Value) -> ir.Value:
+    first, perm = next(iter(graph)), {"perm": [1, 0]}
+    return insert_before(graph, first, "Transpose", [table], perm, dtype=table.dtype, name=f"{table.name}.transposed")
 
 
 def _from_gemm(node: ir.Node) -> Linear | None:
