@@ -241,25 +241,27 @@ async def test_200_at_once_get_what_one_alone_gets(client: httpx.AsyncClient, op
     assert len({translation[0]["text"] for translation in alone.values()}) > 10
 
 
+@pytest.mark.parametrize("beam_size", [1, 4])
 async def test_among_clients_that_leave_and_deadlines_that_pass_the_others_get_their_texts(
-    client: httpx.AsyncClient, url: str
+    client: httpx.AsyncClient, url: str, beam_size: int
 ) -> None:
     chance = random.Random(11)  # noqa: S311
-    alone = {text: (await translate(client, text))[0]["text"] for text in SENTENCES}
+    alone = {text: (await translate(client, text, beam_size=beam_size))[0]["text"] for text in SENTENCES}
 
     async def ask(text: str, fate: str, delay: float) -> None:
         await asyncio.sleep(delay)
         if fate == "stays":
-            assert (await translate(client, text))[0]["text"] == alone[text]
+            assert (await translate(client, text, beam_size=beam_size))[0]["text"] == alone[text]
         elif fate == "hurries":
-            response = await client.post(TRANSLATE, json={"text": text}, headers={"X-Request-Timeout": "0.005"})
+            body = {"text": text, "beam_size": beam_size}
+            response = await client.post(TRANSLATE, json=body, headers={"X-Request-Timeout": "0.005"})
             assert response.status_code in (200, 504)
             if response.status_code == 200:
                 assert response.json()["translations"][0]["text"] == alone[text]
         else:
             async with connected(url) as (_, writer):
-                body = json.dumps({"text": " ".join(SENTENCES), "beam_size": 8}).encode()
-                writer.write(raw_request(chance.choice([TRANSLATE, STREAM]), body))
+                paragraph = json.dumps({"text": " ".join(SENTENCES), "beam_size": beam_size}).encode()
+                writer.write(raw_request(chance.choice([TRANSLATE, STREAM]), paragraph))
                 await writer.drain()
                 await asyncio.sleep(chance.random() * 0.1)
 
@@ -310,13 +312,10 @@ async def test_under_load_a_stop_signal_loses_nothing_that_was_accepted(tmp_path
             alone = await translate(client, paragraph, beam_size=8)
             accepted = [asyncio.create_task(translate(client, paragraph, beam_size=8)) for _ in range(8)]
 
-            async def busy() -> bool:
-                waiting = (
-                    await figure(client, "seqserve_queue_depth") + await figure(client, "seqserve_running_rows") / 8
-                )
-                return waiting > 7 * len(SENTENCES)
+            async def all_accepted() -> bool:
+                return await figure(client, "seqserve_preprocess_duration_seconds_count") == 9
 
-            await until(busy)
+            await until(all_accepted)
             process.send_signal(signal.SIGTERM)
             await until(lambda: _refused(client))
             replies = await asyncio.gather(*accepted)
