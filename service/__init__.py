@@ -3,5 +3,7 @@
 - `runtime`   queue, batch and run; a plain library without a web framework
 - `tasks`     what a task does before and after the model
 - `api`       the HTTP face
+- `catalogue` the loaded models; `bundles` finds their folders
+- `predict`   lines through a bundle without a server
 - `app`       the BentoML service; `settings`, `metrics`: each thing declared once
 """

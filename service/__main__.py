@@ -108,7 +108,10 @@ def predict(
     options = Options(beam_size=beam_size, length_penalty=length_penalty, max_length=max_length, truncate=truncate)
     given = {"precision": precision, "threads": threads or available_cores()}
     settings = _settings({name: value for name, value in given.items() if value is not None})
-    lines = sys.stdin.read().removesuffix("\n").split("\n")
+    try:
+        lines = sys.stdin.buffer.read().decode().removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        _fail(f"standard input is not UTF-8: {error}")
     try:
         for line in predict_lines(bundle, lines, options, settings):
             typer.echo(line)

@@ -19,6 +19,22 @@ _OPENAPI_URL = "/v1/openapi.json"
 _ASSETS_URL = "/v1/docs/assets"
 
 
+def request_headers() -> dict[str, Any]:
+    """The headers that every task's route takes, as an addition to its description."""
+    timeout = {"type": "number", "exclusiveMinimum": 0, "examples": [2.5]}
+    identity = {"type": "string", "pattern": r"^[\w.:-]{1,128}$", "examples": ["order-7"]}
+    return {
+        "parameters": [
+            _header(
+                "X-Request-Timeout",
+                timeout,
+                "seconds until the request is dropped; shortens the service's own deadline",
+            ),
+            _header("X-Request-ID", identity, "an id for logs and the reply; else one is made"),
+        ]
+    }
+
+
 def problem_replies() -> dict[int | str, dict[str, Any]]:
     """The replies that every route can give beside its own."""
     return {
@@ -48,6 +64,10 @@ def add_docs(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False, tags=["docs"])
     async def root() -> RedirectResponse:
         return RedirectResponse("/v1/docs")
+
+
+def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"in": "header", "name": name, "required": False, "schema": schema, "description": description}
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:

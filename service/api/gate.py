@@ -62,9 +62,10 @@ class Gate:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            raise RuntimeError(f"this service speaks HTTP, not {scope['type']}")
+        """Serve one request; a WebSocket is refused before its handshake."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+            return
         headers = dict(scope["headers"])
         started = time.monotonic()
         context = RequestContext(_request_id(headers), started, started + self._settings.deadline)

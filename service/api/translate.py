@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
+from service.api.docs import request_headers
 from service.api.errors import CLIENT_GONE, ClientGoneError, as_problem
 from service.api.events import MEDIA_TYPE as EVENT_STREAM
 from service.api.events import EventStream, event, piece_event
@@ -37,7 +38,7 @@ _STREAM_REPLY: dict[int | str, dict[str, Any]] = {
 def add_translate_routes(app: FastAPI, life: Life, settings: Settings) -> None:
     """`POST /v1/translate` and `POST /v1/translate/stream`."""
 
-    @app.post("/v1/translate", tags=["translate"], response_model_exclude_none=True)
+    @app.post("/v1/translate", tags=["translate"], response_model_exclude_none=True, openapi_extra=request_headers())
     async def translate(body: TranslateRequest, request: Request) -> TranslateReply:
         """Translate one text or a list of texts."""
         context = context_of(request.scope)
@@ -53,6 +54,7 @@ def add_translate_routes(app: FastAPI, life: Life, settings: Settings) -> None:
         status_code=200,
         response_class=EventStream,
         responses=_STREAM_REPLY,
+        openapi_extra=request_headers(),
     )
     async def translate_stream(body: TranslateStreamRequest, request: Request) -> EventStream:
         """Translate a text and send it as it grows: only what no later word can change is sent."""

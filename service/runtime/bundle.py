@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from contract.manifest import BundleError, Manifest, Precision, Variant, latest_version, load_manifest
-from contract.signature import GraphKind
+from contract.signature import GenerateSignature, GraphKind, Signature
 from contract.text import TextCodec
 from service.runtime.session import InferenceSession, Provider, ProviderChoice, create_session, resolve_provider
 
@@ -23,6 +24,20 @@ class Bundle:
     provider: Provider
     source: TextCodec
     target: TextCodec
+
+    @cached_property
+    def signature(self) -> Signature:
+        """The manifest's signature with the types of the chosen precision: fp16 graphs keep their states in float16."""
+        signature = self.manifest.signature
+        if not isinstance(signature, GenerateSignature):
+            return signature
+        types = {tensor.name: tensor.dtype for tensor in self.variant.graph("step").inputs}
+        return signature.model_copy(
+            update={
+                "statics": tuple(t.model_copy(update={"dtype": types[t.name]}) for t in signature.statics),
+                "states": tuple(t.model_copy(update={"dtype": types[t.name]}) for t in signature.states),
+            }
+        )
 
     def path(self, kind: GraphKind) -> Path:
         """File of the graph of a kind in the chosen precision."""

@@ -100,7 +100,7 @@ class DecodingEngine:
     def __init__(
         self, bundle: Bundle, settings: EngineSettings | None = None, observer: Observer | None = None
     ) -> None:
-        signature = bundle.manifest.signature
+        signature = bundle.signature
         if not isinstance(signature, GenerateSignature):
             raise TypeError(f"{bundle.folder}: a {signature.shape} model cannot be decoded step by step")
         self.bundle = bundle

@@ -24,7 +24,7 @@ class Explainer:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        signature = bundle.manifest.signature
+        signature = bundle.signature
         assert isinstance(signature, GenerateSignature)
         self._signature = signature
 

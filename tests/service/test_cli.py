@@ -91,6 +91,12 @@ def test_lines_and_options_that_are_not_taken(arguments: list[object], text: str
     assert message in result.stderr
 
 
+def test_lines_must_be_utf_8() -> None:
+    result = CliRunner().invoke(app, ["predict", str(TRANSFORMER)], input=b"gr\xfc\xdfe")
+    assert result.exit_code == 1
+    assert "standard input is not UTF-8" in result.stderr
+
+
 def test_long_lines_are_cut_where_that_is_asked_for() -> None:
     result = run("predict", TRANSFORMER, "--truncate", text="word " * 100)
     assert result.exit_code == 0, result.stderr

@@ -46,6 +46,8 @@ async def test_the_description_is_true(client: httpx.AsyncClient) -> None:
         replies = description["paths"][path]["post"]["responses"]
         assert set(replies) == {"200", "4XX", "5XX"}
         assert list(replies["4XX"]["content"]) == ["application/problem+json"]
+        headers = [parameter["name"] for parameter in description["paths"][path]["post"]["parameters"]]
+        assert headers == ["X-Request-Timeout", "X-Request-ID"]
     page = (await client.get("/v1/docs")).text
     for asset in ("/v1/docs/assets/swagger-ui-bundle.js", "/v1/docs/assets/swagger-ui.css"):
         assert asset in page
@@ -136,6 +138,16 @@ class Peer:
 
     def leave(self) -> None:
         self.incoming.put_nowait({"type": "http.disconnect"})
+
+
+async def test_a_websocket_is_refused(life: Life, settings: Settings) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await create_face(life, settings)({"type": "websocket", "path": TRANSLATE}, asyncio.Queue().get, send)
+    assert sent == [{"type": "websocket.close"}]
 
 
 @pytest.mark.parametrize("path", [TRANSLATE, STREAM])
