@@ -136,9 +136,8 @@ class Translator:
         on_tokens: Callable[[list[int]], None] | None = None,
     ) -> GenerateRequest:
         """The engine's request for one sentence. Where no length is asked for, it follows from the source's."""
-        defaults = self._manifest.decoding
-        by_source = int(defaults.max_length_ratio * len(piece.source.ids)) + defaults.max_length_offset
-        max_length = options.max_length or min(by_source, self._manifest.limits.target)
+        manifest = self._manifest
+        max_length = options.max_length or manifest.decoding.max_length(len(piece.source.ids), manifest.limits)
         return GenerateRequest(_inputs(piece), replace(search, max_length=max_length), deadline, on_tokens)
 
     def write(self, pieces: list[Piece], generations: list[Generation], search: Search) -> Translation:
