@@ -173,7 +173,7 @@ class SlotRollout:
 
     def leave(self, row: int) -> None:
         """Free a row's slot; the last live row moves into the hole."""
-        holes, moved = self.slots.leave(np.array([self.rows.index(row)]), self.limits)
+        holes, moved = self.slots.leave(np.array([self.rows.index(row)]), filled={})
         for hole, other in zip(holes, moved, strict=True):
             self.rows[hole] = self.rows[other]
         del self.rows[self.slots.live :]

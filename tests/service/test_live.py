@@ -38,7 +38,7 @@ def free_port() -> int:
 
 @contextmanager
 def serve(home: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A service that is ready, and its address; it is killed at the end if it still runs."""
+    """A service that is ready, and its address; it is stopped at the end if it still runs."""
     port = free_port()
     command = [sys.executable, "-m", "service", "serve", "--bundles", str(BUNDLES), "--host", "127.0.0.1"]
     variables = {f"SEQSERVE_{name.upper()}": value for name, value in settings.items()}
@@ -60,10 +60,13 @@ def serve(home: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes]
             time.sleep(0.05)
         yield process, url
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        log.close()
+        # The worker stands in a session of its own: it is stopped by its supervisor, not by a signal to the group.
+        process.terminate()
+        try:
+            process.wait(TIMEOUT)
+        finally:
+            process.kill()
+            log.close()
 
 
 def _status(url: str) -> int:
