@@ -42,6 +42,7 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         responses=problem_replies(),
     )
     # Routes stand on the app itself: a router within it would be searched a second time, for every request.

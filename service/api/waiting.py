@@ -17,6 +17,9 @@ from service.api.errors import ClientGoneError
 from service.runtime.errors import DeadlineExceededError, ShuttingDownError
 from service.runtime.requests import GenerateRequest, Generation, Ticket
 
+_UNWATCHED_SECONDS = 0.25
+"""A request that is done by then never pays for a task that waits for its client to go away."""
+
 
 class Engine(Protocol):
     """What takes requests."""
@@ -122,6 +125,7 @@ class _Running:
         self._engine, self._requests = engine, requests
         self._receive, self._deadline, self._interrupt = receive, deadline, interrupt
         self._tickets: list[Ticket] = []
+        self._client: asyncio.Task[None] | None = None
 
     def __enter__(self) -> list[Ticket]:
         try:
@@ -130,16 +134,22 @@ class _Running:
         except BaseException:
             self._drop()
             raise
-        loop = asyncio.get_running_loop()
-        self._client = loop.create_task(_disconnect(self._receive))
-        self._client.add_done_callback(self._gone)
-        self._timer = loop.call_later(max(0.0, self._deadline - time.monotonic()), self._late)
+        self._timer = self._at(min(self._deadline, time.monotonic() + _UNWATCHED_SECONDS), self._watch)
         return self._tickets
 
     def __exit__(self, *_: object) -> None:
-        self._client.cancel()
         self._timer.cancel()
+        if self._client is not None:
+            self._client.cancel()
         self._drop()
+
+    def _watch(self) -> None:
+        self._client = asyncio.ensure_future(_disconnect(self._receive))
+        self._client.add_done_callback(self._gone)
+        self._timer = self._at(self._deadline, self._late)
+
+    def _at(self, instant: float, act: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(max(0.0, instant - time.monotonic()), act)
 
     def _drop(self) -> None:
         for ticket in self._tickets:
