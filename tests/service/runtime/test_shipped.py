@@ -49,4 +49,9 @@ def test_a_shipped_bundle_translates(name: str, precision: Precision) -> None:
     found = engine.submit(GenerateRequest(inputs, Search(beam_size=4))).future.result(60)
     engine.close()
     text = bundle.target.decode(found.hypotheses[0].token_ids)
-    assert text in ("Ein Mann fährt Fahrrad.", "Ein Mann fährt auf einem Fahrrad.", "Ein Mann fährt mit dem Fahrrad.")
+    assert text in (
+        "Ein Mann fährt Fahrrad.",
+        "Ein Mann fährt ein Fahrrad.",
+        "Ein Mann fährt auf einem Fahrrad.",
+        "Ein Mann fährt mit dem Fahrrad.",
+    )
