@@ -154,7 +154,7 @@ class Transformer(Generator):
     ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
         # A time axis of one throughout: the fused operators want it, and adding it once costs less than at each.
         x = self.target_embedding(token_ids.unsqueeze(1)) * math.sqrt(self.config.hidden_size)
-        x = x + F.embedding(position.unsqueeze(1), self.positions)
+        x = x + F.embedding(position.unsqueeze(1), self.get_buffer("positions"))
         here, capacity = position.to(torch.int32), axis_size(states["layer.0.key"], 2)
         last, source = (statics["source_lengths"] - 1).to(torch.int32), axis_size(states["layer.0.memory_key"], 2)
         following: dict[str, Tensor] = {}
