@@ -14,7 +14,7 @@ from prometheus_client import generate_latest as _generate
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from contract.manifest import Manifest
-from service.runtime.requests import Generation
+from service.runtime.requests import Generation, Observer
 
 __all__ = ["CONTENT_TYPE_LATEST", "EngineMetrics", "render"]
 
@@ -70,8 +70,8 @@ MODEL_INFO = Gauge(
 )
 
 
-class EngineMetrics:
-    """One model's figures. Implements the runtime's `Observer`: its methods are called on the engine's thread."""
+class EngineMetrics(Observer):
+    """One model's figures, as the runtime reports them."""
 
     def __init__(self, manifest: Manifest, precision: str, provider: str) -> None:
         name = manifest.name

@@ -3,6 +3,7 @@
 - `gate`       what every request passes first: identity, limits, deadline, counting, draining
 - `life`       loading, ready, draining
 - `errors`     problem documents (RFC 9457)
+- `route`      from a body to a model, from a reply to JSON
 - `schemas`    request and reply bodies
 - `waiting`    from the engine's thread to the event loop, with an eye on the client
 - `events`     server-sent events

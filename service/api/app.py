@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -15,11 +14,11 @@ from service.api.errors import (
     ProblemError,
     as_problem,
     from_status,
-    from_validation,
 )
 from service.api.gate import METRICS_PATH, Gate, context_of
 from service.api.life import Life
 from service.api.models import add_model_routes
+from service.api.route import StrictRoute
 from service.api.translate import add_translate_routes
 from service.catalogue import UnknownModelError
 from service.metrics import CONTENT_TYPE_LATEST, render
@@ -45,6 +44,7 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         responses=problem_replies(),
     )
+    app.router.route_class = StrictRoute
     # Routes stand on the app itself: a router within it would be searched a second time, for every request.
     add_translate_routes(app, life, settings)
     add_model_routes(app, life)
@@ -86,10 +86,6 @@ def _add_problems(app: FastAPI) -> None:
     async def refused(request: Request, error: Exception) -> Response:
         return reply(request, as_problem(error, context_of(request.scope).id))
 
-    async def invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return reply(request, from_validation(error, request))
-
     async def by_status(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         response = reply(request, from_status(error, request))
@@ -101,7 +97,6 @@ def _add_problems(app: FastAPI) -> None:
 
     for refusal in (ProblemError, RefusalError, UnknownModelError):
         app.add_exception_handler(refusal, refused)
-    app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, by_status)
     app.add_exception_handler(ClientGoneError, gone)
     app.add_exception_handler(Exception, refused)

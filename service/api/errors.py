@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from service.catalogue import UnknownModelError
@@ -61,7 +60,7 @@ _KINDS = (
 )
 KINDS = {kind.slug: kind for kind in _KINDS}
 _FIELDS = {"beam-too-wide": "beam_size", "no-attention": "explain"}
-_BY_STATUS = {404: "not-found", 405: "method-not-allowed", 400: "invalid-json"}
+_BY_STATUS = {404: "not-found", 405: "method-not-allowed"}
 
 
 class Fault(BaseModel):
@@ -115,8 +114,8 @@ class ProblemError(Exception):
             type=TYPE_PREFIX + self.kind.slug,
             title=self.kind.title,
             status=self.kind.status,
-            detail=_printable(self.detail),
-            field=self.field and _printable(self.field),
+            detail=_shortened(self.detail),
+            field=self.field and _shortened(self.field),
             errors=self.errors,
             request_id=request_id,
         )
@@ -144,18 +143,22 @@ def as_problem(error: Exception, request_id: str) -> ProblemError:
     return ProblemError("internal-error", "something went wrong on our side: report it with the request id")
 
 
-def from_validation(error: RequestValidationError, request: Request) -> ProblemError:
+def check_content_type(given: str) -> None:
+    """Refuse a body that is not sent as JSON.
+
+    Raises:
+        ProblemError: it is of another type, or of none.
+    """
+    if not _JSON_TYPE.fullmatch(given.partition(";")[0].strip()):
+        sent_as = f"is {given!r}" if given else "names no Content-Type"
+        raise ProblemError("unsupported-media-type", f"the body {sent_as}: send Content-Type: application/json")
+
+
+def from_validation(error: ValidationError) -> ProblemError:
     """The problem behind a body that does not fit its model."""
-    content_type = request.headers.get("content-type", "")
-    if not _JSON_TYPE.fullmatch(content_type.partition(";")[0].strip()):
-        given = f"is {content_type!r}" if content_type else "names no Content-Type"
-        return ProblemError("unsupported-media-type", f"the body {given}: send Content-Type: application/json")
-    faults = error.errors()
+    faults = error.errors(include_url=False, include_input=False)
     if faults[0]["type"] == "json_invalid":
-        reason = faults[0].get("ctx", {}).get("error", "syntax error")
-        return ProblemError("invalid-json", f"the body is not JSON: {reason} at character {faults[0]['loc'][-1]}")
-    if faults[0]["loc"] == ("body",) and faults[0]["type"] == "missing":
-        return ProblemError("invalid-json", "the body is empty: send a JSON object")
+        return ProblemError("invalid-json", f"the body is not JSON: {faults[0]['ctx']['error']}")
     described = [Fault(field=_path(fault["loc"]), detail=_describe(fault)) for fault in faults[:_MOST_FAULTS]]
     detail = "; ".join(f"{fault.field}: {fault.detail}" for fault in described)
     if len(faults) > _MOST_FAULTS:
@@ -169,19 +172,17 @@ def from_status(error: HTTPException, request: Request) -> ProblemError:
     details = {
         "not-found": f"nothing is at {request.url.path}: see /v1/openapi.json for what there is",
         "method-not-allowed": f"{request.url.path} does not take {request.method}: see /v1/openapi.json",
-        "invalid-json": "the body is not JSON that can be read: check its nesting, and its encoding (UTF-8)",
     }
     return ProblemError(slug, details[slug])
 
 
 def _path(location: Sequence[Any]) -> str:
-    return _printable(".".join(str(part) for part in location[1:])) or "body"
+    return _shortened(".".join(map(str, location))) or "body"
 
 
-def _printable(text: str) -> str:
-    """A field's name may hold half a surrogate pair, which UTF-8 cannot spell; and may be as long as the body."""
-    shown = text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "…"
-    return shown.encode(errors="backslashreplace").decode()
+def _shortened(text: str) -> str:
+    """What is quoted from a request may be as long as its body."""
+    return text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "…"
 
 
 def _describe(fault: Mapping[str, Any]) -> str:
@@ -189,6 +190,4 @@ def _describe(fault: Mapping[str, Any]) -> str:
         return "unknown field: check its spelling, or leave it out"
     if fault["type"] == "missing":
         return "required: the body must hold it"
-    if fault["type"] == "model_attributes_type":
-        return "Input should be a JSON object"
     return str(fault["msg"])

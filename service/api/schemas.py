@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from service.tasks.attention import AttentionMap
@@ -17,30 +17,16 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def _whole(text: str) -> str:
-    """JSON can spell half a surrogate pair, which is no text and which no tokenizer takes."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            message = "Half a surrogate pair stands at character {position}"
-            raise PydanticCustomError("half_character", message, {"position": error.start}) from None
-    return text
-
-
-Text = Annotated[str, AfterValidator(_whole)]
-
-
 def _as_list(value: object) -> object:
     if isinstance(value, str):
-        return [_whole(value)]
+        return [value]
     if isinstance(value, list):
         return value
     raise PydanticCustomError("text_type", "Input should be a text or a list of texts")
 
 
 Texts = Annotated[
-    list[Text],
+    list[str],
     BeforeValidator(_as_list),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
@@ -83,7 +69,7 @@ class TranslateRequest(_TranslateOptions):
 class TranslateStreamRequest(_TranslateOptions):
     """A text to translate while the reader looks on."""
 
-    text: Text = Field(description=_TEXT, examples=["A man is riding a bicycle."])
+    text: str = Field(description=_TEXT, examples=["A man is riding a bicycle."])
 
 
 class SourceTokenReply(BaseModel):

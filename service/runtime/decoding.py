@@ -72,24 +72,6 @@ class Ticket:
         self.future.cancel()
 
 
-class NullObserver:
-    """Watches nothing."""
-
-    def queued(self, depth: int) -> None: ...
-
-    def admitted(self, queue_seconds: float) -> None: ...
-
-    def encoded(self, rows: int, cost: int, padding: float, seconds: float) -> None: ...
-
-    def stepped(self, rows: int, seconds: float) -> None: ...
-
-    def first_token(self, seconds: float) -> None: ...
-
-    def finished(self, generation: Generation) -> None: ...
-
-    def dropped(self, reason: str) -> None: ...
-
-
 class DecodingEngine:
     """One generate model, its slots and its loop on a thread of its own.
 
@@ -105,7 +87,7 @@ class DecodingEngine:
             raise TypeError(f"{bundle.folder}: a {signature.shape} model cannot be decoded step by step")
         self.bundle = bundle
         self.settings = settings or EngineSettings()
-        self._observer: Observer = observer or NullObserver()
+        self._observer = observer or Observer()
         self._signature = signature
         manifest = bundle.manifest
         limits = {"source": manifest.limits.source, "target": manifest.limits.target}

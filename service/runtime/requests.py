@@ -93,19 +93,26 @@ class Ticket(Protocol):
     def cancel(self) -> None: ...
 
 
-class Observer(Protocol):
-    """Where the engine reports what it does; the service turns it into metrics. Called on the engine's thread."""
+class Observer:
+    """Where the engine reports what it does; a service overrides what it counts. Called on the engine's thread."""
 
-    def queued(self, depth: int) -> None: ...
+    def queued(self, depth: int) -> None:
+        """So many requests are waiting."""
 
-    def admitted(self, queue_seconds: float) -> None: ...
+    def admitted(self, queue_seconds: float) -> None:
+        """A request has slots, after waiting so long."""
 
-    def encoded(self, rows: int, cost: int, padding: float, seconds: float) -> None: ...
+    def encoded(self, rows: int, cost: int, padding: float, seconds: float) -> None:
+        """A batch was encoded: `cost` is rows × longest, `padding` the share of it that is empty."""
 
-    def stepped(self, rows: int, seconds: float) -> None: ...
+    def stepped(self, rows: int, seconds: float) -> None:
+        """The live rows took a step."""
 
-    def first_token(self, seconds: float) -> None: ...
+    def first_token(self, seconds: float) -> None:
+        """A request has its first token, so long after it was submitted."""
 
-    def finished(self, generation: Generation) -> None: ...
+    def finished(self, generation: Generation) -> None:
+        """A request is done."""
 
-    def dropped(self, reason: str) -> None: ...
+    def dropped(self, reason: str) -> None:
+        """A request was refused, cancelled or failed."""
