@@ -293,7 +293,8 @@ def latest_version(folder: Path) -> Path:
 
 def _version_key(name: str) -> list[tuple[int, int, str]]:
     parts = name.replace("-", ".").replace("+", ".").split(".")
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+    # Words rank below numbers, and below nothing at all: 1.2-rc < 1.2 < 1.2.1.
+    return [*((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts), (0, 1, "")]
 
 
 def install(staging: Path, target: Path) -> None:

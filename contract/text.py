@@ -37,6 +37,8 @@ class TextCodec:
         missing = [token for token in SPECIAL_TOKENS if tokenizer.token_to_id(token) is None]
         if missing:
             raise ValueError(f"the tokenizer lacks the special tokens {', '.join(missing)}; train it with them")
+        # A user who writes "<eos>" means these five characters.
+        tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
 
     @classmethod

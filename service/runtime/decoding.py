@@ -106,6 +106,7 @@ class DecodingEngine:
         self._cancelled: deque[Ticket] = deque()
         self._running: dict[int, Ticket] = {}
         self._fresh: list[Ticket] = []
+        self._refused: list[Ticket] = []
         self._held = 0
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -212,6 +213,8 @@ class DecodingEngine:
                 unwanted.append(self._cancelled.popleft())
                 # Without this, whoever waits for several futures never hears of the cancelled ones.
                 unwanted[-1].future.set_running_or_notify_cancel()
+            unwanted += self._refused
+            self._refused.clear()
             while self._deadlines and self._deadlines[0][0] <= now:
                 ticket = heapq.heappop(self._deadlines)[2]
                 if self._fail(ticket, DeadlineExceededError()):
@@ -307,11 +310,20 @@ class DecodingEngine:
             self._observer.first_token(ended - ticket.submitted)
         self._fresh.clear()
         for number, ids in progress.streamed:
-            callback = self._running[number].request.on_tokens
-            if callback is not None:
-                callback(ids)
+            self._tell(self._running[number], ids)
         for number, member in progress.done:
             self._complete(self._running.pop(number), member, ended)
+
+    def _tell(self, ticket: Ticket, ids: list[int]) -> None:
+        """Hand on streamed ids; who cannot take them is on its own."""
+        callback = ticket.request.on_tokens
+        if callback is None or ticket.future.done():
+            return
+        try:
+            callback(ids)
+        except Exception as error:  # noqa: BLE001 - the loop must go on for the others
+            self._fail(ticket, EngineFailedError(f"on_tokens failed: {error}"))
+            self._refused.append(ticket)
 
     def _complete(self, ticket: Ticket, member: Member, ended: float) -> None:
         generation = Generation(

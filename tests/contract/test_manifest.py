@@ -161,7 +161,7 @@ def test_a_task_that_does_not_fit_is_refused(bundle: Path) -> None:
 
 
 def test_versions_are_ordered_by_number(tmp_path: Path) -> None:
-    for version in ("1.9", "1.10", "1.2"):
+    for version in ("1.9", "1.10", "1.2", "1.10-rc"):
         (tmp_path / version).mkdir()
         (tmp_path / version / MANIFEST).touch()
     assert latest_version(tmp_path).name == "1.10"

@@ -43,6 +43,11 @@ def test_a_source_is_closed_by_the_end_token(codec: TextCodec) -> None:
     assert codec.encode_batch(["ein", "Mann läuft"]) == [[4], [5, 6]]
 
 
+def test_a_special_token_in_a_text_is_plain_text(codec: TextCodec) -> None:
+    assert not {codec.pad, codec.bos, codec.eos} & set(codec.encode("ein <eos> Mann <pad>").ids)
+    assert codec.source("<bos>").ids[-1] == codec.eos
+
+
 def test_a_codec_survives_its_file(codec: TextCodec, tmp_path: Path) -> None:
     codec.save(tmp_path / "tokenizer.json")
     assert TextCodec.load(tmp_path / "tokenizer.json").encode("ein Mann") == codec.encode("ein Mann")

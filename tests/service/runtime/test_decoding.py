@@ -120,6 +120,19 @@ def test_streamed_ids_are_the_result(engine: DecodingEngine) -> None:
         assert engine.submit(streaming).future.result(30).hypotheses[0].token_ids == pieces
 
 
+def test_a_listener_that_fails_fails_alone(engine: DecodingEngine) -> None:
+    def listen(_: list[int]) -> None:
+        raise RuntimeError("no ears")
+
+    request = make_request(engine.bundle, 5)
+    deaf = engine.submit(GenerateRequest(request.inputs, request.search, on_tokens=listen))
+    others = [engine.submit(make_request(engine.bundle, seed)) for seed in range(3)]
+    with pytest.raises(EngineFailedError, match="no ears"):
+        deaf.future.result(30)
+    assert all(ticket.future.result(30).hypotheses for ticket in others)
+    assert alone(engine, request)
+
+
 def test_the_length_limit_cuts_off(engine: DecodingEngine) -> None:
     result = engine.submit(make_request(engine.bundle, 2, max_length=1)).future.result(30)
     assert len(result.hypotheses[0].token_ids) <= 1
