@@ -37,16 +37,15 @@ def greedy_decode(model: Generator, inputs: Tensors, *, bos: int, eos: int, max_
 
 def _initial(state: State, encoded: Tensors, rows: int, capacity: int, device: torch.device) -> Tensor:
     """The first value of a state; one that is written at positions gets room for `capacity` of them."""
+    given = None if state.initial is None else encoded[state.initial]
+    if given is not None and state.write != "at_position":
+        return given
     sizes = {"rows": rows, "target": capacity}
     shape = [axis if isinstance(axis, int) else sizes[axis] for axis in state.axes]
-    zeros = torch.zeros(shape, dtype=getattr(torch, state.dtype), device=device)
-    if state.initial is None:
-        return zeros
-    given = encoded[state.initial]
-    if state.write != "at_position":
-        return given
-    zeros[tuple(slice(size) for size in given.shape)] = given
-    return zeros
+    room = torch.zeros(shape, dtype=getattr(torch, state.dtype), device=device)
+    if given is not None:
+        room[tuple(slice(size) for size in given.shape)] = given
+    return room
 
 
 def _until(ids: list[int], eos: int) -> list[int]:
