@@ -77,6 +77,11 @@ class Catalogue:
             raise UnknownModelError(task, name, self._models)
         return found
 
+    @property
+    def alive(self) -> bool:
+        """Whether every engine's loop runs."""
+        return all(model.engine.alive for model in self)
+
     def close(self, *, drain: bool) -> None:
         """Stop every engine."""
         for model in self:

@@ -47,7 +47,9 @@ class Life:
 
     @property
     def alive(self) -> bool:
-        """Whether it works, or may come to."""
+        """Whether it works, or may come to. While it drains, engines may have come to their regular end."""
+        if self.stage is Stage.READY:
+            return self.catalogue.alive
         return self.stage is not Stage.FAILED
 
     def start(self, catalogue: Catalogue) -> None:

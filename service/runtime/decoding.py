@@ -121,6 +121,11 @@ class DecodingEngine:
         """Rows that the next step runs."""
         return self._batch.live
 
+    @property
+    def alive(self) -> bool:
+        """Whether the loop runs. A fault of our own that ends it is never recovered from within."""
+        return self._thread is not None and self._thread.is_alive()
+
     def start(self) -> None:
         """Warm up and start the loop."""
         self._thread = threading.Thread(target=self._loop, name=f"decoding-{self.bundle.manifest.name}", daemon=True)

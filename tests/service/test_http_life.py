@@ -233,3 +233,9 @@ async def test_the_gauges_tell_what_is_loaded_and_waiting(client: httpx.AsyncCli
     assert sample(text, "seqserve_model_info", model="echo", version="1.2", precision="fp32", provider="cpu") == 1
     engine.release()
     assert (await waiting).status_code == 200
+
+
+def test_a_service_whose_engine_has_ended_is_not_alive(life: Life, engine: FakeEngine) -> None:
+    assert life.alive
+    engine.close(drain=False)
+    assert not life.alive, "an orchestrator must start another one"

@@ -153,7 +153,9 @@ def test_a_full_queue_refuses_and_a_closing_engine_finishes_what_it_accepted(bun
         ticket.cancel()
     engine.start()
     accepted = [engine.submit(make_request(bundle, seed)) for seed in range(3)]
+    assert engine.alive
     engine.close(drain=True)
+    assert not engine.alive
     assert all(ticket.future.result(0).hypotheses for ticket in accepted)
     with pytest.raises(ShuttingDownError):
         engine.submit(make_request(bundle, 0))
