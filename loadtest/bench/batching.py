@@ -11,7 +11,7 @@ from loadtest.bench.compare import search_name
 from loadtest.bench.corpus import Corpus
 from loadtest.bench.engine import to_requests
 from loadtest.bench.measure import Spread, cpu_seconds, percentile
-from loadtest.bench.policies import POLICIES, Continuous, Measured, run_waiting
+from loadtest.bench.policies import POLICIES, STATIC, Continuous, Measured, run_waiting
 from loadtest.bench.table import Table
 from service.runtime.bundle import Bundle
 from service.runtime.decoding import EngineSettings
@@ -25,10 +25,11 @@ LOADS = (0.5, 0.7)
 
 @dataclass(frozen=True)
 class Throughput:
-    """Sentences per CPU-second of one policy."""
+    """Sentences per CPU-second of one policy, at most `batch` requests running at once."""
 
     beam: int
     policy: str
+    batch: int
     rate: Spread
 
 
@@ -57,8 +58,11 @@ class Batching:
         continuous = {t.beam: t.rate for t in self.throughput if t.policy == "continuous"}
         throughput = Table(
             f"Sentences per CPU-second on {self.corpus} with {WAITING} waiting; medians (lowest–highest)",
-            ("search", "batching", "sentences/s", "continuous is faster by"),
-            [(search_name(t.beam), t.policy, f"{t.rate.median:,.0f}", _gain(t, continuous)) for t in self.throughput],
+            ("search", "batching", "at once", "sentences/s", "continuous is faster by"),
+            [
+                (search_name(t.beam), t.policy, str(t.batch), f"{t.rate.median:,.0f}", _gain(t, continuous))
+                for t in self.throughput
+            ],
         )
         first = Table(
             "Milliseconds to the first token under Poisson arrivals; load is a share of continuous throughput",
@@ -77,31 +81,36 @@ class Batching:
 
 
 def measure_batching(
-    bundle: Bundle,
-    corpus: Corpus,
-    *,
-    repeats: int,
-    settings: EngineSettings | None = None,
-    report: Callable[[str], None] = lambda _: None,
+    bundle: Bundle, corpus: Corpus, *, repeats: int, report: Callable[[str], None] = lambda _: None
 ) -> Batching:
-    """Measure the three policies on the same graphs, slots and requests, taking turns."""
-    engines = {name: policy(bundle, settings or EngineSettings()) for name, policy in POLICIES.items()}
+    """Measure the policies on the same graphs and requests, taking turns.
+
+    Continuous batching gets the slots that the engine gives itself. Static batches are tried with as many, and with
+    one for every request that waits; the latter are those whose first tokens are timed.
+    """
+    slots = Continuous(bundle, EngineSettings()).slots
     throughput: list[Throughput] = []
     first_token: list[FirstToken] = []
     for beam in BEAMS:
-        requests = to_measured(engines["continuous"], corpus, beam)
-        rates: dict[str, list[float]] = {name: [] for name in engines}
+        batches = {"continuous": [slots // beam], **dict.fromkeys(STATIC, sorted({slots // beam, WAITING}))}
+        engines = {
+            (name, batch): POLICIES[name](bundle, EngineSettings(slots=batch * beam, max_encode_rows=WAITING))
+            for name, sizes in batches.items()
+            for batch in sizes
+        }
+        requests = to_measured(engines["continuous", slots // beam], corpus, beam)
+        rates: dict[tuple[str, int], list[float]] = {key: [] for key in engines}
         for repeat in range(repeats):
-            for name, engine in engines.items():
-                report(f"{search_name(beam)}, {name}: {repeat + 1} of {repeats}")
-                rates[name].append(len(requests) / cpu_seconds(run_waiting, engine, requests, WAITING)[0])
-        throughput += [Throughput(beam, name, Spread(tuple(values))) for name, values in rates.items()]
-        capacity = Spread(tuple(rates["continuous"])).median
+            for (name, batch), engine in engines.items():
+                report(f"{search_name(beam)}, {name}, {batch} at once: {repeat + 1} of {repeats}")
+                rates[name, batch].append(len(requests) / cpu_seconds(run_waiting, engine, requests, WAITING)[0])
+        throughput += [Throughput(beam, *key, Spread(tuple(values))) for key, values in rates.items()]
+        capacity = Spread(tuple(rates["continuous", slots // beam])).median
         for load in LOADS:
             report(f"{search_name(beam)}: time to first token at {load:.0%}")
             arrivals = poisson_arrivals(len(requests), load * capacity)
-            for name, engine in engines.items():
-                waits = serve(engine, requests, arrivals, time.thread_time)
+            for name, sizes in batches.items():
+                waits = serve(engines[name, sizes[-1]], requests, arrivals, time.thread_time)
                 shares = (percentile(waits, share) for share in (0.5, 0.95, 0.99))
                 first_token.append(FirstToken(beam, name, load, *shares))
     return Batching(corpus.name, throughput, first_token)

@@ -67,6 +67,7 @@ class Dragging(Leaving):
 
 
 POLICIES: dict[str, type[Continuous]] = {"continuous": Continuous, "leaving": Leaving, "dragging": Dragging}
+STATIC = ("leaving", "dragging")
 
 
 def run_waiting(engine: Continuous, requests: Sequence[GenerateRequest], waiting: int) -> list[Generation]:

@@ -95,9 +95,9 @@ def test_the_table_shows_by_how_much_continuous_batching_is_faster() -> None:
     rates = {"continuous": (100.0, 120.0, 90.0), "leaving": (50.0, 40.0, 60.0), "dragging": (25.0, 30.0, 30.0)}
     result = Batching(
         "test",
-        [Throughput(1, policy, Spread(rates[policy])) for policy in POLICIES],
+        [Throughput(1, policy, 32, Spread(rates[policy])) for policy in POLICIES],
         [FirstToken(4, "continuous", 0.7, 0.0012, 0.0034, 0.01)],
     )
     throughput, first = result.tables()
-    assert [row[3] for row in throughput.rows] == ["–", "2.00× (1.50–3.00)", "4.00× (3.00–4.00)"]
+    assert [row[4] for row in throughput.rows] == ["–", "2.00× (1.50–3.00)", "4.00× (3.00–4.00)"]
     assert first.rows == [("beam 4", "continuous", "70%", "1.2", "3.4", "10.0")]
