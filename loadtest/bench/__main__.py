@@ -44,7 +44,7 @@ _Result = TypeVar("_Result", bound=Result)
 
 @app.callback(invoke_without_command=True)
 def all_of_them(context: typer.Context, data: DataOption = None) -> None:
-    """Without a command: every benchmark, at its usual number of repeats. About a quarter of an hour."""
+    """Without a command: every benchmark but `precisions`, at its usual number of repeats. About ten minutes."""
     if context.invoked_subcommand is not None:
         return
     runtime(data=data)
@@ -58,7 +58,7 @@ def all_of_them(context: typer.Context, data: DataOption = None) -> None:
 
 
 @app.command()
-def runtime(bundle: BundleOption = TRANSFORMER, data: DataOption = None, repeats: RepeatsOption = 5) -> None:
+def runtime(bundle: BundleOption = TRANSFORMER, data: DataOption = None, repeats: RepeatsOption = 7) -> None:
     """Compare the decoding engine with CTranslate2, in one process, on the same weights."""
     from loadtest.bench.compare import compare
     from loadtest.bench.convert import SpecialTokens, convert
@@ -78,7 +78,7 @@ def runtime(bundle: BundleOption = TRANSFORMER, data: DataOption = None, repeats
 
 
 @app.command()
-def batching(bundle: BundleOption = TRANSFORMER, data: DataOption = None, repeats: RepeatsOption = 5) -> None:
+def batching(bundle: BundleOption = TRANSFORMER, data: DataOption = None, repeats: RepeatsOption = 7) -> None:
     """Compare continuous with static batching on the same graphs."""
     from loadtest.bench.batching import measure_batching
 
@@ -114,6 +114,14 @@ def quality(bundles: BundlesOption = SHIPPED, data: DataOption = None) -> None:
     for model in dict.fromkeys(judged.model for judged in result.judged):
         content = TypeAdapter(list[Score]).dump_json(result.scores(model), indent=1)
         (folder / f"{model}.json").write_bytes(content + b"\n")
+
+
+@app.command()
+def precisions(bundles: Annotated[Path, typer.Option("--bundles")], data: DataOption = None) -> None:
+    """Compare int8 with fp32 through /v1/translate; needs bundles exported with `--ship fp32,int8`."""
+    from loadtest.bench.quality import measure_quality
+
+    _publish("precisions", lambda report: measure_quality(_names(bundles), load_corpus(data), report=report))
 
 
 def _publish(name: str, run: Callable[[Callable[[str], None]], _Result]) -> _Result:
