@@ -86,10 +86,30 @@ class SpecialIds(Frozen):
 
 
 class Limits(Frozen):
-    """The longest input and output, in tokens, that the bundle accepts."""
+    """The largest size of each axis that the bundle accepts; None where the model does not have the axis.
 
-    source: int = Field(gt=0)
-    target: int = Field(gt=0)
+    `source` and `target` count tokens, `words` those of a sentence, `characters` those of a word.
+    """
+
+    source: int | None = Field(default=None, gt=0)
+    target: int | None = Field(default=None, gt=0)
+    sentences: int | None = Field(default=None, gt=0)
+    words: int | None = Field(default=None, gt=0)
+    characters: int | None = Field(default=None, gt=0)
+    items: int | None = Field(default=None, gt=0)
+    filters: int | None = Field(default=None, gt=0)
+    k: int | None = Field(default=None, gt=0)
+
+    def of(self, axis: str) -> int:
+        """Largest size of an axis.
+
+        Raises:
+            KeyError: the bundle does not limit it.
+        """
+        limit = getattr(self, axis, None)
+        if limit is None:
+            raise KeyError(f"no limit for the axis {axis!r}")
+        return int(limit)
 
 
 class DecodingDefaults(Frozen):
@@ -102,17 +122,79 @@ class DecodingDefaults(Frozen):
 
     def max_length(self, source_length: int, limits: Limits) -> int:
         """Longest output, in tokens, of a request that does not say how long it may be."""
-        return min(int(self.max_length_ratio * source_length) + self.max_length_offset, limits.target)
+        return min(int(self.max_length_ratio * source_length) + self.max_length_offset, limits.of("target"))
 
 
 class TextPreprocessing(Frozen):
-    """The tokenizer files; equal names mean one joint vocabulary."""
+    """Text to text. The tokenizer files; equal names mean one joint vocabulary."""
 
     kind: Literal["text"] = "text"
     source_tokenizer: str
     target_tokenizer: str
     source_language: str | None = None
     target_language: str | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of the bundle that hold it."""
+        return self.source_tokenizer, self.target_tokenizer
+
+
+class LabelPreprocessing(Frozen):
+    """Text to one of `labels`, in the order of the model's scores.
+
+    The tokenizer file adds what special tokens the model wants. With `sentences`, a text is split into sentences first
+    (by the rules of `language`).
+    """
+
+    kind: Literal["label"] = "label"
+    tokenizer: str
+    labels: tuple[str, ...] = Field(min_length=2)
+    sentences: bool = False
+    language: str | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of the bundle that hold it."""
+        return (self.tokenizer,)
+
+
+class TagPreprocessing(Frozen):
+    """Text to a tag for each word.
+
+    `tokenizer` splits text into words and numbers them, `characters` numbers the characters of a word (None where the
+    model reads words alone), and `tags` is a JSON file with the tags in the order of the model's emissions and the
+    scores of going from one to another.
+    """
+
+    kind: Literal["tag"] = "tag"
+    tokenizer: str
+    characters: str | None = None
+    tags: str
+    language: str | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of the bundle that hold it."""
+        return tuple(name for name in (self.tokenizer, self.characters, self.tags) if name)
+
+
+class ItemPreprocessing(Frozen):
+    """Items of a catalogue: a JSON file with their ids in the order of the model's, and the popular ones."""
+
+    kind: Literal["items"] = "items"
+    catalogue: str
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of the bundle that hold it."""
+        return (self.catalogue,)
+
+
+Preprocessing = TextPreprocessing | LabelPreprocessing | TagPreprocessing | ItemPreprocessing
+
+PREPROCESSING: dict[TaskName, str] = {"translate": "text", "classify": "label", "tag": "tag", "recommend": "items"}
+"""Task → the kind of preprocessing it needs."""
 
 
 class Score(Frozen):
@@ -135,7 +217,11 @@ class Licence(Frozen):
 
 
 class Manifest(Frozen):
-    """Everything a service needs to know about a model."""
+    """Everything a service needs to know about a model.
+
+    `vocabulary_size` counts what a generate model chooses from, or what a one-shot model reads: tokens or items.
+    `special` and `decoding` are those of a generate model.
+    """
 
     schema_version: Literal[1]
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")
@@ -148,10 +234,10 @@ class Manifest(Frozen):
     signature: GenerateSignature | PredictSignature = Field(discriminator="shape")
     variants: tuple[Variant, ...] = Field(min_length=1)
     vocabulary_size: int = Field(gt=0)
-    special: SpecialIds
+    special: SpecialIds | None = None
     limits: Limits
-    decoding: DecodingDefaults = DecodingDefaults()
-    preprocessing: TextPreprocessing
+    decoding: DecodingDefaults | None = None
+    preprocessing: Preprocessing = Field(discriminator="kind")
     scores: tuple[Score, ...] = ()
     training: dict[str, object] = Field(default_factory=dict)
     licence: Licence
@@ -159,7 +245,7 @@ class Manifest(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        faults = check_task(self.task, self.signature)
+        faults = [*check_task(self.task, self.signature), *self._shape_faults(), *self._limit_faults()]
         precisions = [variant.precision for variant in self.variants]
         if len(set(precisions)) != len(precisions):
             faults.append(f"a precision is listed twice: {precisions}")
@@ -169,6 +255,24 @@ class Manifest(Frozen):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    @property
+    def text(self) -> TextPreprocessing:
+        """Preprocessing of a text-to-text model; only for one."""
+        assert isinstance(self.preprocessing, TextPreprocessing), f"{self.name} is a model for {self.task!r}"
+        return self.preprocessing
+
+    @property
+    def special_ids(self) -> SpecialIds:
+        """Special ids of a generate model; only for one."""
+        assert self.special is not None, f"{self.name} is a {self.signature.shape} model"
+        return self.special
+
+    @property
+    def decoding_defaults(self) -> DecodingDefaults:
+        """Decoding defaults of a generate model; only for one."""
+        assert self.decoding is not None, f"{self.name} is a {self.signature.shape} model"
+        return self.decoding
 
     def variant(self, precision: Precision) -> Variant:
         """The graphs of a precision.
@@ -181,6 +285,24 @@ class Manifest(Frozen):
                 return variant
         held = ", ".join(v.precision for v in self.variants)
         raise KeyError(f"bundle {self.name} {self.version} holds {held}, not {precision}")
+
+    def _shape_faults(self) -> list[str]:
+        faults = []
+        if self.preprocessing.kind != (wanted := PREPROCESSING[self.task]):
+            faults.append(f"task {self.task!r} needs preprocessing of kind {wanted!r}, not {self.preprocessing.kind!r}")
+        given = {"special": self.special, "decoding": self.decoding}
+        if self.signature.shape == "generate":
+            faults += [f"a generate model needs {name}" for name, value in given.items() if value is None]
+        else:
+            faults += [f"a one-shot model has no {name}" for name, value in given.items() if value is not None]
+        return faults
+
+    def _limit_faults(self) -> list[str]:
+        axes = {axis for tensor in self.signature.inputs for axis in tensor.axes if isinstance(axis, str)} - {"rows"}
+        if self.signature.shape == "generate":
+            axes.add("target")
+        missing = [axis for axis in sorted(axes) if getattr(self.limits, axis, None) is None]
+        return [f"limits: there is none for the axis {axis!r}" for axis in missing]
 
     def _graph_faults(self, variant: Variant) -> list[str]:
         where = f"precision {variant.precision}"
@@ -197,7 +319,7 @@ class Manifest(Frozen):
         return faults
 
     def _used_files(self) -> list[str]:
-        used = [self.preprocessing.source_tokenizer, self.preprocessing.target_tokenizer]
+        used = list(self.preprocessing.files)
         for variant in self.variants:
             used += [variant.golden, *(graph.file for graph in variant.graphs)]
         return sorted(set(used))

@@ -73,9 +73,11 @@ class State(Tensor):
 class Attention(Frozen):
     """What a request sees when it asks what the model looked at.
 
-    `axes` are those of the map of one reply; `normalised` says whether weights over real positions sum to 1.
+    `name` is the output of the explain graph that holds the map, `axes` are those of the map of one reply, and
+    `normalised` says whether weights over real positions of the last axis sum to 1.
     """
 
+    name: str = "attention"
     axes: tuple[Axis, ...]
     normalised: bool = True
 
@@ -112,6 +114,11 @@ class GenerateSignature(Frozen):
             raise ValueError("attention and explain are declared together or not at all")
         return self
 
+    @property
+    def explains(self) -> bool:
+        """Whether there are attention maps."""
+        return self.attention is not None
+
     def graph(self, kind: GraphKind) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Inputs and outputs of one graph, in order."""
         if kind == "encode":
@@ -144,24 +151,46 @@ class GenerateSignature(Frozen):
 
 
 class PredictSignature(Frozen):
-    """Tensors of a model that answers in a single pass."""
+    """Tensors of a model that answers in a single pass.
+
+    `attention` lists the maps of the `explain` graph (a hierarchical model has one for each level), which takes the
+    inputs named by `explained`, or all of them.
+    """
 
     shape: Literal["predict"] = "predict"
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    attention: Attention | None = None
+    attention: tuple[Attention, ...] = ()
+    explained: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [tensor.name for tensor in self.inputs]
+        if unknown := [name for name in self.explained if name not in names]:
+            raise ValueError(f"explained names what is no input: {', '.join(unknown)}")
+        if self.explained and not self.attention:
+            raise ValueError("explained is given, but there is no attention to explain with")
+        return self
+
+    @property
+    def explains(self) -> bool:
+        """Whether there are attention maps."""
+        return bool(self.attention)
 
     def graph(self, kind: GraphKind) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Inputs and outputs of one graph, in order."""
         if kind == "predict":
             return self.inputs, self.outputs
-        if kind == "explain" and self.attention is not None:
-            return self.inputs, (Tensor(name="attention", dtype="float32", axes=("rows", *self.attention.axes)),)
+        if kind == "explain" and self.attention:
+            inputs = tuple(t for t in self.inputs if not self.explained or t.name in self.explained)
+            return inputs, tuple(
+                Tensor(name=each.name, dtype="float32", axes=("rows", *each.axes)) for each in self.attention
+            )
         raise ValueError(f"a one-shot model has no graph {kind!r}")
 
     def graph_kinds(self) -> tuple[GraphKind, ...]:
         """The graphs that a bundle of this model holds."""
-        return ("predict",) if self.attention is None else ("predict", "explain")
+        return ("predict", "explain") if self.attention else ("predict",)
 
 
 Signature = GenerateSignature | PredictSignature

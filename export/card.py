@@ -12,7 +12,7 @@ CARD = "MODEL_CARD.md"
 
 def write_card(manifest: Manifest, description: str) -> str:
     """The card as Markdown; the manifest's `files` may still be without the card itself."""
-    languages = manifest.preprocessing.source_language, manifest.preprocessing.target_language
+    languages = manifest.text.source_language, manifest.text.target_language
     sections = [
         f"# {manifest.name} {manifest.version}",
         f"{description}.",
@@ -80,14 +80,14 @@ def _usage(manifest: Manifest) -> str:
         f"curl -s localhost:3000/v1/{manifest.task} -H 'content-type: application/json' \\\n"
         f'  -d \'{{"model": "{manifest.name}", "text": "…"}}\'\n'
         "```\n\n"
-        f"Without options it searches with a beam of {manifest.decoding.beam_size} and a length penalty of "
-        f"{manifest.decoding.length_penalty:g}."
+        f"Without options it searches with a beam of {manifest.decoding_defaults.beam_size} and a length penalty of "
+        f"{manifest.decoding_defaults.length_penalty:g}."
     )
 
 
 def _limits(manifest: Manifest) -> str:
     return (
-        f"Inputs of at most {manifest.limits.source} tokens and outputs of at most {manifest.limits.target}. The model "
+        f"Inputs of at most {manifest.limits.of("source")} tokens and outputs of at most {manifest.limits.of("target")}. The model "
         "knows its training data and nothing else: text of another kind, names, numbers and rare words come out worse, "
         "and what it writes may be fluent and wrong. It has not been examined for bias."
     )

@@ -53,7 +53,7 @@ class Material:
     def rows(self, texts: Sequence[str]) -> list[Row]:
         """Texts as encode inputs, those beyond the limit left out."""
         encoded = (self.source.source(text).ids for text in texts)
-        return [as_row(ids) for ids in encoded if len(ids) <= self.limits.source]
+        return [as_row(ids) for ids in encoded if len(ids) <= self.limits.of("source")]
 
     def random_rows(self, lengths: Sequence[int], seed: int) -> list[Row]:
         """Sources of given lengths with random ids."""

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from contract.manifest import (
     BundleError,
+    DecodingDefaults,
     File,
     Graph,
     Manifest,
@@ -138,6 +139,7 @@ def write_manifest(
         signature=material.model.signature,
         variants=tuple(variants),
         vocabulary_size=codec.vocabulary_size,
+        decoding=DecodingDefaults(),
         special=SpecialIds(pad=codec.pad, unk=codec.unk, bos=codec.bos, eos=codec.eos),
         limits=material.limits,
         preprocessing=preprocessing,

@@ -132,8 +132,8 @@ class _Job:
         rows, targets = self._rollout()
         verify_steps(material, runners, rows, targets, tolerance)
         verify_rows(material, "fp32", runners, rows, targets, tolerance)
-        longest = material.random_rows([material.limits.source], seed=4)
-        verify_steps(material, runners, longest, material.random_targets(1, material.limits.target, seed=4), tolerance)
+        longest = material.random_rows([material.limits.of("source")], seed=4)
+        verify_steps(material, runners, longest, material.random_targets(1, material.limits.of("target"), seed=4), tolerance)
         self._note("fp32", verified=True, max_error=error)
 
     def make_integer(self, graphs: Graphs) -> None:
@@ -148,7 +148,7 @@ class _Job:
             open_graph,
             bos=material.target.bos,
             eos=material.target.eos,
-            max_steps=min(material.limits.target, 64),
+            max_steps=min(material.limits.of("target"), 64),
         )
         self._save("int8", to_integer(graphs, ranges))
         self.report("verifying int8")
@@ -207,15 +207,15 @@ class _Job:
 
     def _cases(self, lengths: Sequence[int], target: int, seed: int) -> dict[GraphKind, Case]:
         """A case of every graph, on random rows of these source lengths."""
-        rows = self.material.random_rows([min(n, self.material.limits.source) for n in lengths], seed)
-        targets = self.material.random_targets(len(rows), min(target, self.material.limits.target), seed)
+        rows = self.material.random_rows([min(n, self.material.limits.of("source")) for n in lengths], seed)
+        targets = self.material.random_targets(len(rows), min(target, self.material.limits.of("target")), seed)
         return build_cases(self.material.model, rows, targets, self.material.target.vocabulary_size)
 
     def _rollout(self) -> tuple[list[Row], list[list[int]]]:
         """Rows of mixed lengths, and targets for them, to be fed step by step."""
-        lengths = [min(n, self.material.limits.source) for n in (9, 1, 4, 12, 2)]
+        lengths = [min(n, self.material.limits.of("source")) for n in (9, 1, 4, 12, 2)]
         rows = self.material.random_rows(lengths, seed=5)
-        return rows, self.material.random_targets(len(rows), min(7, self.material.limits.target), seed=5)
+        return rows, self.material.random_targets(len(rows), min(7, self.material.limits.of("target")), seed=5)
 
     def _save(self, precision: Precision, graphs: Graphs) -> None:
         folder = self.folder / precision

@@ -118,7 +118,7 @@ def measure_batching(
 
 def to_measured(engine: Continuous, corpus: Corpus, beam: int) -> list[Measured]:
     """Requests for a corpus, each with the steps that the engine takes for it."""
-    length = engine.bundle.manifest.limits.target
+    length = engine.bundle.manifest.limits.of("target")
     requests = to_requests(engine.bundle, corpus.sources, Search(beam_size=beam, length_penalty=1.0, max_length=length))
     generations = run_waiting(engine, requests, WAITING)
     return [

@@ -87,7 +87,7 @@ def compare(
     tokens = [bundle.source.source(text).tokens for text in corpus.sources]
     rounds, outputs = [], []
     for beam in beams:
-        search = Search(beam_size=beam, length_penalty=1.0, max_length=bundle.manifest.limits.target)
+        search = Search(beam_size=beam, length_penalty=1.0, max_length=bundle.manifest.limits.of("target"))
         requests = to_requests(bundle, corpus.sources, search)
         rounds += [_Round(engine, peer, requests, tokens, search, count) for count in waiting]
         outputs.append(_outputs(bundle, rounds[-1], corpus))

@@ -76,7 +76,7 @@ def measure_overhead(
     points = []
     with run_service([bundle.folder.parent], "--threads", "1") as server:
         for beam in BEAMS:
-            search = Search(beam_size=beam, length_penalty=1.0, max_length=bundle.manifest.limits.target)
+            search = Search(beam_size=beam, length_penalty=1.0, max_length=bundle.manifest.limits.of("target"))
             requests = to_requests(bundle, corpus.sources, search)
             bodies = translate_bodies(bundle.manifest.name, corpus.sources, beam_size=beam)
             _through_http(server, bodies[:_WARM_UP])

@@ -52,7 +52,7 @@ class Dragging(Leaving):
     """Lets no row end before the longest of its batch: there is no end token, but a length that all are given."""
 
     def __init__(self, bundle: Bundle, settings: EngineSettings) -> None:
-        special = bundle.manifest.special.model_copy(update={"eos": None})
+        special = bundle.manifest.special_ids.model_copy(update={"eos": None})
         super().__init__(replace(bundle, manifest=bundle.manifest.model_copy(update={"special": special})), settings)
 
     def _admit(self) -> None:

@@ -70,7 +70,7 @@ class Batch:
         self._special = special
         self._limits = limits
         self._vocabulary = vocabulary
-        self._rows = RowTable(stepper, slots.count, limits.target)
+        self._rows = RowTable(stepper, slots.count, limits.of("target"))
         self._lanes: dict[tuple[int, int], Lane] = {}
         """By (rows a request stands on, beam width): a beam stands on one row until its first step is done."""
         self._reserved = 0
@@ -106,7 +106,7 @@ class Batch:
         table.tokens[rows] = self._special.bos
         table.positions[rows] = 0
         table.totals[rows] = 0.0
-        table.ends[rows] = [min(member.search.max_length, self._limits.target) for member in members]
+        table.ends[rows] = [min(member.search.max_length, self._limits.of("target")) for member in members]
         table.sources[rows] = lengths
         for row, owner, member in zip(rows, owners, members, strict=True):
             if member.search.sampling is not None:
@@ -289,8 +289,8 @@ class Batch:
         While rows are live, every change copies them all, so capacity shrinks only when less than half is needed.
         """
         wanted = {
-            "source": capacity_bucket(self._longest["source"], _SOURCE_GRAIN, self._limits.source),
-            "target": capacity_bucket(self._longest["target"], _TARGET_GRAIN, self._limits.target),
+            "source": capacity_bucket(self._longest["source"], _SOURCE_GRAIN, self._limits.of("source")),
+            "target": capacity_bucket(self._longest["target"], _TARGET_GRAIN, self._limits.of("target")),
         }
         for axis, present in self._slots.capacities.items():
             if self.live and wanted[axis] < present <= 2 * wanted[axis]:

@@ -22,8 +22,6 @@ class Bundle:
     manifest: Manifest
     variant: Variant
     provider: Provider
-    source: TextCodec
-    target: TextCodec
 
     @cached_property
     def signature(self) -> Signature:
@@ -38,6 +36,18 @@ class Bundle:
                 "states": tuple(t.model_copy(update={"dtype": types[t.name]}) for t in signature.states),
             }
         )
+
+    @cached_property
+    def source(self) -> TextCodec:
+        """The tokenizer of a text-to-text model's source."""
+        return TextCodec.load(self.folder / self.manifest.text.source_tokenizer)
+
+    @cached_property
+    def target(self) -> TextCodec:
+        """The tokenizer of a text-to-text model's target; the source's own where they are one."""
+        text = self.manifest.text
+        joint = text.target_tokenizer == text.source_tokenizer
+        return self.source if joint else TextCodec.load(self.folder / text.target_tokenizer)
 
     def path(self, kind: GraphKind) -> Path:
         """File of the graph of a kind in the chosen precision."""
@@ -69,7 +79,4 @@ def open_bundle(folder: Path, *, precision: Precision | None = None, provider: P
     if chosen is None:
         fault = f"holds {', '.join(sorted(held))}; {resolved} needs one of {', '.join(wanted)}"
         raise BundleError(folder, [fault])
-    source = TextCodec.load(folder / manifest.preprocessing.source_tokenizer)
-    same = manifest.preprocessing.target_tokenizer == manifest.preprocessing.source_tokenizer
-    target = source if same else TextCodec.load(folder / manifest.preprocessing.target_tokenizer)
-    return Bundle(folder, manifest, manifest.variant(chosen), resolved, source, target)
+    return Bundle(folder, manifest, manifest.variant(chosen), resolved)

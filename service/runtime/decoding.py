@@ -90,14 +90,14 @@ class DecodingEngine:
         self._observer = observer or Observer()
         self._signature = signature
         manifest = bundle.manifest
-        limits = {"source": manifest.limits.source, "target": manifest.limits.target}
+        limits = {"source": manifest.limits.of("source"), "target": manifest.limits.of("target")}
         affordable = self.settings.memory_budget // max(bytes_per_slot(signature, limits), 1)
         self.slots = int(max(1, min(self.settings.slots or _SLOTS[bundle.provider], affordable)))
         slots = Slots(signature, self.slots, limits, create_storage(bundle.provider))
         max_k = min(manifest.vocabulary_size, max(_SAMPLING_K, 2 * self.slots))
         stepper = Stepper(bundle.session("step"), slots, bundle.provider, max_k)
         self._encoder = Encoder(bundle.session("encode"), signature, bundle.provider)
-        self._batch = Batch(slots, stepper, manifest.special, manifest.limits, manifest.vocabulary_size)
+        self._batch = Batch(slots, stepper, manifest.special_ids, manifest.limits, manifest.vocabulary_size)
         self._explainer = Explainer(bundle)
         self._numbers = itertools.count()
         self._wake = threading.Condition()
@@ -183,14 +183,14 @@ class DecodingEngine:
             raise BeamTooWideError(request.search.beam_size, widest)
         for tensor in self._signature.inputs:
             for axis, size in zip(tensor.axes[1:], request.inputs[tensor.name].shape, strict=True):
-                if axis == "source" and size > self.bundle.manifest.limits.source:
-                    raise InputTooLongError(size, self.bundle.manifest.limits.source, axis)
+                if axis == "source" and size > self.bundle.manifest.limits.of("source"):
+                    raise InputTooLongError(size, self.bundle.manifest.limits.of("source"), axis)
 
     def _warm_up(self) -> None:
         """Run a short request of each kind, so that the first caller does not pay for first-time work."""
-        length = min(8, self.bundle.manifest.limits.source)
+        length = min(8, self.bundle.manifest.limits.of("source"))
         inputs: dict[str, Array] = {
-            "source_ids": np.full(length, self.bundle.manifest.special.unk, dtype=np.int64),
+            "source_ids": np.full(length, self.bundle.manifest.special_ids.unk, dtype=np.int64),
             "source_lengths": np.asarray(length, dtype=np.int64),
         }
         beam = min(4, self.slots, self.bundle.manifest.vocabulary_size - 1)

@@ -51,7 +51,7 @@ class Explainer:
             raise NoAttentionError(self._bundle.manifest.name)
         rows = len(token_ids)
         batch = {name: np.repeat(np.asarray(value)[None], rows, axis=0) for name, value in inputs.items()}
-        special = self._bundle.manifest.special
+        special = self._bundle.manifest.special_ids
         longest = max(len(ids) for ids in token_ids) + 1
         target = np.full((rows, longest), special.pad, dtype=np.int64)
         target[:, 0] = special.bos

@@ -92,7 +92,7 @@ class Translator:
             BeamLimitError: a beam wider than the limit.
             BadOptionError: more alternatives than the beam holds, or a longer output than the model's limit.
         """
-        defaults = self._manifest.decoding
+        defaults = self._manifest.decoding_defaults
         wanted = options.alternatives + 1
         beam_size = options.beam_size or max(defaults.beam_size, wanted)
         if beam_size > self._limits.beam_size:
@@ -100,7 +100,7 @@ class Translator:
         if wanted > beam_size:
             detail = f"a beam of {beam_size} holds {beam_size - 1} alternatives: ask for fewer, or widen beam_size"
             raise BadOptionError(detail, "alternatives")
-        limit = self._manifest.limits.target
+        limit = self._manifest.limits.of("target")
         if options.max_length is not None and options.max_length > limit:
             raise BadOptionError(f"{options.max_length} is above this model's limit of {limit} tokens", "max_length")
         if options.explain and self._attention_axes is None:
@@ -117,7 +117,7 @@ class Translator:
         if len(text) > self._limits.characters:
             detail = f"{len(text)} characters, the limit is {self._limits.characters}: send the text in parts"
             raise TextTooLongError(detail, field)
-        sentences = split_sentences(text, self._manifest.preprocessing.source_language)
+        sentences = split_sentences(text, self._manifest.text.source_language)
         if not sentences:
             raise EmptyTextError(field)
         pieces = [self._read_sentence(sentence, options, field) for sentence in sentences]
@@ -137,7 +137,7 @@ class Translator:
     ) -> GenerateRequest:
         """The engine's request for one sentence. Where no length is asked for, it follows from the source's."""
         manifest = self._manifest
-        max_length = options.max_length or manifest.decoding.max_length(len(piece.source.ids), manifest.limits)
+        max_length = options.max_length or manifest.decoding_defaults.max_length(len(piece.source.ids), manifest.limits)
         return GenerateRequest(_inputs(piece), replace(search, max_length=max_length), deadline, on_tokens)
 
     def write(self, pieces: list[Piece], generations: list[Generation], search: Search) -> Translation:
@@ -187,7 +187,7 @@ class Translator:
 
     def _read_sentence(self, sentence: Sentence, options: Options, field: str) -> Piece:
         source = self._bundle.source.source(sentence.text)
-        length, limit = len(source.ids), self._manifest.limits.source
+        length, limit = len(source.ids), self._manifest.limits.of("source")
         if length <= limit:
             return Piece(sentence, source, truncated=False)
         if not options.truncate:

@@ -60,8 +60,19 @@ def test_one_shot_graphs() -> None:
     assert plain.graph("predict") == ((SOURCE_IDS,), (logits,))
     with pytest.raises(ValueError, match="no graph 'explain'"):
         plain.graph("explain")
-    explained = plain.model_copy(update={"attention": Attention(axes=("hops", "source"))})
-    assert explained.graph("explain")[1][0].axes == ("rows", "hops", "source")
+    maps = Attention(axes=("hops", "source")), Attention(name="positions", axes=("source",), normalised=False)
+    explained = PredictSignature(inputs=(SOURCE_IDS, LENGTHS), outputs=(logits,), attention=maps)
+    assert explained.graph_kinds() == ("predict", "explain")
+    inputs, outputs = explained.graph("explain")
+    assert inputs == (SOURCE_IDS, LENGTHS)
+    assert [(tensor.name, tensor.axes) for tensor in outputs] == [
+        ("attention", ("rows", "hops", "source")),
+        ("positions", ("rows", "source")),
+    ]
+    some = PredictSignature(inputs=(SOURCE_IDS, LENGTHS), outputs=(logits,), attention=maps, explained=("source_ids",))
+    assert some.graph("explain")[0] == (SOURCE_IDS,)
+    with pytest.raises(ValidationError, match="explained names what is no input: sauce_ids"):
+        PredictSignature(inputs=(SOURCE_IDS,), outputs=(logits,), attention=maps, explained=("sauce_ids",))
 
 
 @pytest.mark.parametrize("axes", [("source",), ("source", "rows"), ("rows", "rows"), ("rows", "colour")])

@@ -76,4 +76,4 @@ def test_the_command_exports_a_run(tmp_path: Path) -> None:
     assert f"{output}/1 fp32: verified" in result.output
     manifest = load_manifest(output / "1")
     assert (manifest.name, manifest.version) == ("toy", "1")
-    assert manifest.preprocessing.source_language == "en"
+    assert manifest.text.source_language == "en"

@@ -44,7 +44,7 @@ def engine(bundle: Bundle) -> Iterator[DecodingEngine]:
 def make_request(bundle: Bundle, seed: int, **options: Any) -> GenerateRequest:
     """A random source of 1 to 24 tokens, closed by EOS."""
     rng = np.random.default_rng(seed)
-    limit = min(24, bundle.manifest.limits.source)
+    limit = min(24, bundle.manifest.limits.of("source"))
     ids = [*rng.integers(4, bundle.source.vocabulary_size, rng.integers(0, limit)).tolist(), bundle.source.eos]
     inputs = {"source_ids": np.array(ids), "source_lengths": np.asarray(len(ids))}
     deadline = options.pop("deadline", None)
@@ -97,7 +97,7 @@ def test_random_arrivals_cancellations_and_deadlines_disturb_nobody(
 
 
 def test_what_cannot_run_is_refused_at_once(engine: DecodingEngine) -> None:
-    limit = engine.bundle.manifest.limits.source
+    limit = engine.bundle.manifest.limits.of("source")
     too_long = {"source_ids": np.full(limit + 1, 5), "source_lengths": np.asarray(limit + 1)}
     with pytest.raises(InputTooLongError, match=f"{limit + 1} tokens along 'source', at most {limit}"):
         engine.submit(GenerateRequest(too_long))
