@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from contract.signature import GenerateSignature, Signature
+from contract.signature import GenerateSignature, PredictSignature, Signature
 from models.registry import ArchitectureConfig
 
 Tensors = Mapping[str, Tensor]
@@ -62,3 +62,19 @@ class Generator(Architecture):
     def explain(self, inputs: Tensors, target_ids: Tensor) -> Tensor:
         """Teacher-forced attention, `[rows, target, source]`, for architectures that declare an `explain` graph."""
         raise TypeError(f"{type(self).__name__} declares no teacher-forced explain graph")
+
+
+class Predictor(Architecture):
+    """An architecture of the one-shot shape."""
+
+    @property
+    @abstractmethod
+    def signature(self) -> PredictSignature: ...
+
+    @abstractmethod
+    def forward(self, inputs: Tensors) -> dict[str, Tensor]:
+        """The outputs that the signature declares, by name."""
+
+    def explain(self, inputs: Tensors) -> dict[str, Tensor]:
+        """The attention maps that the signature declares, by name, from the inputs that it says are explained."""
+        raise TypeError(f"{type(self).__name__} declares no attention")
