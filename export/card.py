@@ -86,8 +86,9 @@ def _usage(manifest: Manifest) -> str:
 
 
 def _limits(manifest: Manifest) -> str:
+    source, target = manifest.limits.of("source"), manifest.limits.of("target")
     return (
-        f"Inputs of at most {manifest.limits.of("source")} tokens and outputs of at most {manifest.limits.of("target")}. The model "
+        f"Inputs of at most {source} tokens and outputs of at most {target}. The model "
         "knows its training data and nothing else: text of another kind, names, numbers and rare words come out worse, "
         "and what it writes may be fluent and wrong. It has not been examined for bias."
     )

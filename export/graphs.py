@@ -5,23 +5,23 @@ Each takes and returns plain tensors in the signature's order, so that names, ax
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Generic, TypeVar
 
-import torch
 from torch import Tensor, nn
-from torch.onnx import is_in_onnx_export, ops
 
 from contract.signature import GenerateSignature, GraphKind
-from models.architecture import Generator
-from models.layers.exportable import ONNX_OPSET
+from models.architecture import Architecture, Generator, Predictor
+from models.layers.exportable import top_k
+
+M = TypeVar("M", bound=Architecture)
 
 
-class GraphModule(nn.Module):
-    """One graph of a generator: `forward(*inputs)` in the signature's order → outputs in the signature's order."""
+class GraphModule(nn.Module, Generic[M]):
+    """One graph of a model: `forward(*inputs)` in the signature's order → outputs in the signature's order."""
 
     kind: GraphKind
 
-    def __init__(self, model: Generator, kind: GraphKind) -> None:
+    def __init__(self, model: M, kind: GraphKind) -> None:
         super().__init__()
         self.model = model
         self.kind = kind
@@ -41,14 +41,29 @@ class GraphModule(nn.Module):
         raise NotImplementedError
 
 
-class EncodeGraph(GraphModule):
+class PredictGraph(GraphModule[Predictor]):
+    """`predict`: all that a one-shot model computes."""
+
+    def compute(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        outputs: dict[str, Tensor] = self.model(inputs)
+        return outputs
+
+
+class MapsGraph(GraphModule[Predictor]):
+    """`explain` of a one-shot model: its attention maps."""
+
+    def compute(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        return self.model.explain(inputs)
+
+
+class EncodeGraph(GraphModule[Generator]):
     """`encode`: statics that are not inputs, and initial states."""
 
     def compute(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         return self.model.encode(inputs)
 
 
-class StepGraph(GraphModule):
+class StepGraph(GraphModule[Generator]):
     """`step` and `explain_step`: the model's step, then the `k` best tokens and their log-probabilities."""
 
     def compute(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -62,25 +77,26 @@ class StepGraph(GraphModule):
         return outputs if attention is None else outputs | {"attention": attention}
 
 
-class ExplainGraph(GraphModule):
-    """`explain`: attention over the source for every position of a known target."""
+class ExplainGraph(GraphModule[Generator]):
+    """`explain` of a generator: attention over the source for every position of a known target."""
 
     def compute(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         target_ids = inputs.pop("target_ids")
         return {"attention": self.model.explain(inputs, target_ids)}
 
 
-_MODULES: dict[GraphKind, type[GraphModule]] = {
-    "encode": EncodeGraph,
-    "step": StepGraph,
-    "explain": ExplainGraph,
-    "explain_step": StepGraph,
-}
+def graph_module(model: Architecture, kind: GraphKind) -> GraphModule[Predictor] | GraphModule[Generator]:
+    """The module that computes one graph of a model.
 
-
-def graph_module(model: Generator, kind: GraphKind) -> GraphModule:
-    """The module that computes one graph of a model."""
-    return _MODULES[kind](model, kind)
+    Raises:
+        ValueError: the model has no such graph.
+    """
+    if isinstance(model, Predictor):
+        return PredictGraph(model, kind) if kind == "predict" else MapsGraph(model, kind)
+    assert isinstance(model, Generator)
+    if kind == "encode":
+        return EncodeGraph(model, kind)
+    return ExplainGraph(model, kind) if kind == "explain" else StepGraph(model, kind)
 
 
 def best_tokens(logits: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,18 +105,5 @@ def best_tokens(logits: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
     Normalising the whole vocabulary first costs less than normalising the k best with separate sums, and gives a row
     the same bits whatever rows are beside it.
     """
-    scores = logits.log_softmax(dim=-1)
-    if not is_in_onnx_export():
-        best, candidates = scores.topk(int(k), dim=-1)
-        return candidates, best
-    # `torch.topk` wants a Python integer, which would freeze k at the traced value.
-    width: Any = k.item()
-    best, candidates = ops.symbolic_multi_out(
-        "TopK",
-        (scores, k.unsqueeze(0)),
-        {"axis": -1},
-        dtypes=(scores.dtype, torch.int64),
-        shapes=((scores.shape[0], width),) * 2,
-        version=ONNX_OPSET,
-    )
+    best, candidates = top_k(logits.log_softmax(dim=-1), k)
     return candidates, best

@@ -133,7 +133,8 @@ class _Job:
         verify_steps(material, runners, rows, targets, tolerance)
         verify_rows(material, "fp32", runners, rows, targets, tolerance)
         longest = material.random_rows([material.limits.of("source")], seed=4)
-        verify_steps(material, runners, longest, material.random_targets(1, material.limits.of("target"), seed=4), tolerance)
+        furthest = material.random_targets(1, material.limits.of("target"), seed=4)
+        verify_steps(material, runners, longest, furthest, tolerance)
         self._note("fp32", verified=True, max_error=error)
 
     def make_integer(self, graphs: Graphs) -> None:

@@ -15,7 +15,7 @@ from contract.signature import GraphKind
 from contract.signature import Tensor as TensorSpec
 from export.errors import TraceError
 from export.graphs import graph_module
-from models.architecture import Generator
+from models.architecture import Architecture
 from models.layers.exportable import ONNX_OPSET
 
 _MESSAGE_LENGTH = 600
@@ -23,7 +23,7 @@ _LOOPS = {"Loop", "If", "SequenceAt", "SplitToSequence"}
 """Ops that only appear when Python control flow was captured, which CUDA graphs cannot hold. `Scan` is exact."""
 
 
-def trace(model: Generator, kind: GraphKind, example: Mapping[str, Tensor]) -> ir.Model:
+def trace(model: Architecture, kind: GraphKind, example: Mapping[str, Tensor]) -> ir.Model:
     """One graph of a model in opset 24, with the names and dynamic axes that the signature declares.
 
     Args:
@@ -55,7 +55,7 @@ def trace(model: Generator, kind: GraphKind, example: Mapping[str, Tensor]) -> i
             raise TraceError(f"graph {kind} (inputs {names}): {_root_cause(error)}") from error
     assert program is not None
     traced = program.model
-    _name_axes(kind, traced, outputs)
+    _name_axes(kind, traced, (inputs, outputs))
     if faults := _faults(traced):
         raise TraceError(f"graph {kind}: {'; '.join(faults)}")
     return traced
@@ -68,19 +68,28 @@ def _check_example(kind: GraphKind, inputs: tuple[TensorSpec, ...], example: Map
             raise TraceError(f"graph {kind}: trace {tensor.name!r} at sizes of 2 or more, not {shape}")
 
 
-def _name_axes(kind: GraphKind, traced: ir.Model, outputs: tuple[TensorSpec, ...]) -> None:
-    """Give the outputs the signature's axis names; the tracer has its own for sizes that only k decides.
+def _name_axes(
+    kind: GraphKind, traced: ir.Model, declared: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
+) -> None:
+    """Give the outputs the signature's axis names.
+
+    The tracer has its own name for a size that no input has: k, and the target of a source that attends to itself.
 
     Raises:
         TraceError: a size is another one than the signature says; one that it calls dynamic may be a number.
     """
+    inputs, outputs = declared
+    fed = {axis for tensor in inputs for axis in tensor.dynamic_axes.values()}
     for value, tensor in zip(traced.graph.outputs, outputs, strict=True):
-        traced_axes = [str(size) for size in value.shape or ()]
-        axes = [str(axis) for axis in tensor.axes]
-        known = [size if axis != "k" else axis for size, axis in zip(traced_axes, axes, strict=False)]
-        if known != axes or len(traced_axes) != len(axes):
+        sizes = list(value.shape or ())
+        agree = len(sizes) == len(tensor.axes) and all(
+            str(size) == str(axis) or (isinstance(axis, str) and axis not in fed and not isinstance(size, int))
+            for size, axis in zip(sizes, tensor.axes, strict=True)
+        )
+        if not agree:
             raise TraceError(
-                f"graph {kind}: output {tensor.name!r} was traced as {traced_axes}, the signature says {axes}"
+                f"graph {kind}: output {tensor.name!r} was traced as {[str(size) for size in sizes]}, "
+                f"the signature says {[str(axis) for axis in tensor.axes]}"
             )
         value.shape = ir.Shape(tensor.axes)
 

@@ -6,6 +6,7 @@ Both branches give the same numbers; the battery compares them on every architec
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +42,24 @@ def axis_size(x: Tensor, axis: int) -> Tensor:
         )
         return size.to(torch.int32)
     return torch.full((1,), x.shape[axis], dtype=torch.int32, device=x.device)
+
+
+def top_k(scores: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    """The `k` (a scalar tensor) best of `scores [rows, size]` → values and indices, each `[rows, k]`, best first."""
+    if not is_in_onnx_export():
+        values, indices = scores.topk(int(k), dim=-1)
+        return values, indices
+    # `torch.topk` wants a Python integer, which would freeze k at the traced value.
+    width: Any = k.item()
+    values, indices = ops.symbolic_multi_out(
+        "TopK",
+        (scores, k.unsqueeze(0)),
+        {"axis": -1},
+        dtypes=(scores.dtype, torch.int64),
+        shapes=((scores.shape[0], width),) * 2,
+        version=ONNX_OPSET,
+    )
+    return values, indices
 
 
 def cached_attention(
