@@ -45,7 +45,7 @@ def bundle(
     from export.material import from_run
     from export.package import next_version
     from export.pipeline import Options, export_bundle
-    from models.data.parallel import DataError
+    from models.data.lines import DataError
     from models.registry import ConfigError
     from models.training.run import load_run
 

@@ -9,7 +9,7 @@ import torch
 import typer
 from rich.console import Console
 
-from models.data.parallel import DataError
+from models.data.lines import DataError
 from models.registry import ConfigError, entries
 from models.training.config import Hardware, Precision, Split, data_root, load_config
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.data.parallel import DataError, LineAligned, Pair, Table, carve, read_pairs
+from models.data.lines import DataError
+from models.data.parallel import LineAligned, Pair, Table, carve, read_pairs
 
 ALIGNED = LineAligned(source="a.en", target="a.de")
 
