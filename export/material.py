@@ -16,6 +16,9 @@ from export.drive import Row
 from export.errors import ExportError
 from models.architecture import Generator
 from models.data.parallel import Files, LineAligned, Pair
+from models.tasks.translate.codecs import Codecs
+from models.tasks.translate.config import TranslateConfig
+from models.tasks.translate.data import read_split
 from models.training.config import DataConfig
 from models.training.run import Run
 
@@ -74,7 +77,7 @@ def as_row(source_ids: Sequence[int]) -> Row:
     return {"source_ids": np.asarray(source_ids, np.int64), "source_lengths": np.asarray(len(source_ids), np.int64)}
 
 
-def from_run(run: Run) -> Material:
+def from_run(run: Run[TranslateConfig, Codecs]) -> Material:
     """Material of a finished training run; its validation split must be readable.
 
     Raises:
@@ -90,9 +93,9 @@ def from_run(run: Run) -> Material:
     longest_source = min(longest, getattr(model.config, "max_source_length", longest))
     return Material(
         model=model,
-        source=run.source,
-        target=run.target,
-        examples=run.examples("validation"),
+        source=run.vocabulary.source,
+        target=run.vocabulary.target,
+        examples=read_split(config.data, run.root, "validation"),
         limits=Limits(source=longest_source, target=longest),
         architecture=config.architecture_name,
         description=config.description or config.name,
@@ -104,8 +107,7 @@ def from_run(run: Run) -> Material:
 
 def _licence(data: DataConfig) -> Licence:
     """The data set goes by its folder's name, or by its file's where it has none."""
-    train = data.train
-    files = (train.source, train.target) if isinstance(train, LineAligned) else (train.table,)
+    files = data.training_files
     folder = PurePosixPath(files[0]).parent.name
     return Licence(data=folder or files[0], source=", ".join(files), terms=data.licence)
 

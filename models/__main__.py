@@ -11,7 +11,7 @@ from rich.console import Console
 
 from models.data.lines import DataError
 from models.registry import ConfigError, entries
-from models.training.config import Hardware, Precision, Split, data_root, load_config
+from models.training.config import Hardware, Precision, Split, data_root
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train and evaluate sequence models.")
 console = Console(highlight=False)
@@ -37,6 +37,7 @@ def train(
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
 ) -> None:
     """Train a model and write its run folder."""
+    from models.training.task import load_config
     from models.training.trainer import discard, train
 
     _use_threads(threads)
@@ -54,11 +55,12 @@ def evaluate(
     data: Data = None,
     threads: Threads = None,
 ) -> None:
-    """Greedy sacreBLEU of a run on one split, lower-cased and cased."""
-    from models.training.evaluate import evaluate
+    """Quality of a run on one split, by the metrics of its task."""
+    from models.training.run import load_run
 
     _use_threads(threads)
-    for name, value in evaluate(run, split, data).items():
+    opened = load_run(run, data)
+    for name, value in opened.task.evaluate(opened, split).items():
         console.print(f"{name}: {value}")
 
 

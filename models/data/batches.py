@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from contract.text import TextCodec
 from models.data.parallel import Pair
+from models.registry import ConfigError
 
 Item = TypeVar("Item")
 
@@ -51,25 +52,33 @@ def encode_pairs(pairs: list[Pair], source: TextCodec, target: TextCodec, max_le
     return [([*left, source.eos], right) for left, right in fits]
 
 
-def plan_batches(pairs: list[IdPair], batch_tokens: int, seed: int) -> list[list[int]]:
-    """Indices of each batch of one epoch, at most `batch_tokens` a batch with the padding of both sides counted.
+def plan_batches(sizes: Sequence[tuple[int, ...]], batch_tokens: int, seed: int) -> list[list[int]]:
+    """Indices of each batch of one epoch, at most `batch_tokens` a batch with padding counted.
 
-    Pairs of similar lengths share a batch; which of them do, and the order of batches, follow the seed.
+    Args:
+        sizes: of each example, the lengths that are padded, the one to sort by first.
+        batch_tokens: bound of rows × sum of the longest lengths; a single example may exceed it.
+        seed: examples of similar lengths share a batch; which of them do, and the order of batches, follow the seed.
     """
-    order = list(range(len(pairs)))
+    order = list(range(len(sizes)))
     rng = random.Random(seed)  # noqa: S311 shuffling keeps no secrets
     rng.shuffle(order)
-    order.sort(key=lambda i: (len(pairs[i][1]), len(pairs[i][0])))  # stable: equal lengths stay shuffled
+    order.sort(key=sizes.__getitem__)  # stable: equal lengths stay shuffled
     batches: list[list[int]] = []
-    source = target = 0
+    longest: tuple[int, ...] = ()
     for i in order:
-        source, target = max(source, len(pairs[i][0])), max(target, len(pairs[i][1]) + 1)
-        if not batches or (len(batches[-1]) + 1) * (source + target) > batch_tokens:
+        longest = tuple(map(max, longest, sizes[i])) if batches else sizes[i]
+        if not batches or (len(batches[-1]) + 1) * sum(longest) > batch_tokens:
             batches.append([])
-            source, target = len(pairs[i][0]), len(pairs[i][1]) + 1
+            longest = sizes[i]
         batches[-1].append(i)
     rng.shuffle(batches)
     return batches
+
+
+def pair_sizes(pairs: Sequence[IdPair]) -> list[tuple[int, ...]]:
+    """What `plan_batches` needs to know of pairs: the length of the target with BOS or EOS, and of the source."""
+    return [(len(target) + 1, len(source)) for source, target in pairs]
 
 
 def collate(pairs: list[IdPair], *, pad: int, bos: int, eos: int) -> Batch:
@@ -96,21 +105,31 @@ class Listed(Dataset[Item]):
         return self._items[index]
 
 
-class Epoch(IterableDataset[Batch]):
-    """The batches of one epoch; of several processes, each takes its own equal share."""
+class Epoch(IterableDataset[Item]):
+    """The batches of one epoch; of several processes, each takes its own equal share.
 
-    def __init__(self, pairs: list[IdPair], codec: TextCodec, plan: list[list[int]], rank: int, world: int) -> None:
+    Args:
+        plan: indices of the examples of each batch.
+        make: a batch of examples by their indices.
+        rank: number of this process among `world`.
+        world: number of processes.
+
+    Raises:
+        ConfigError: there are fewer batches than processes.
+    """
+
+    def __init__(self, plan: list[list[int]], make: Callable[[list[int]], Item], rank: int, world: int) -> None:
+        if len(plan) < world:
+            raise ConfigError(f"{len(plan)} batches an epoch are too few for {world} processes; lower batch_tokens")
         usable = len(plan) - len(plan) % world
         self._plan = plan[rank:usable:world]
-        self._pairs = pairs
-        self._special = {"pad": codec.pad, "bos": codec.bos, "eos": codec.eos}
+        self._make = make
 
     def __len__(self) -> int:
         return len(self._plan)
 
-    def __iter__(self) -> Iterator[Batch]:
-        for indices in self._plan:
-            yield collate([self._pairs[i] for i in indices], **self._special)
+    def __iter__(self) -> Iterator[Item]:
+        return map(self._make, self._plan)
 
 
 def _padded(rows: list[list[int]], pad: int) -> Tensor:

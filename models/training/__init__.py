@@ -1,13 +1,14 @@
-"""Training of any generator.
+"""Training of any model.
 
-- `config`    the YAML of a run, validated
-- `data`      batches of a run: the Lightning data module
+- `config`    the YAML of a run: what all tasks share
+- `task`      what a task adds, and how a YAML finds it
+- `data`      batches of a run: Lightning data modules
+- `module`    the Lightning module: optimiser, schedule, seeding
 - `loss`      label-smoothed cross-entropy
 - `decode`    batched greedy decoding through `encode` and `step`
-- `module`    the Lightning module: loss, optimiser, validation BLEU
+- `predict`   outputs of one-shot models
 - `average`   moving average of the weights
 - `report`    metrics and learning curve
 - `trainer`   one training run, resumable
 - `run`       the run folder
-- `evaluate`  translation quality of a finished run
 """

@@ -1,85 +1,104 @@
-"""The Lightning data module: a fresh, seeded plan of batches each epoch."""
+"""Batches of a run: a fresh, seeded plan each epoch."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import lightning as L
-from torch import device as Device
+import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from contract.text import TextCodec
-from models.data.batches import Batch, Epoch, Listed, collate, encode_pairs, plan_batches
-from models.data.parallel import Pair, carve, read_pairs
-from models.data.tokenizer import with_dropout
+from contract import signature
+from contract.rows import Row, pad_rows
+from models.data.batches import Epoch, Listed, plan_batches
 from models.registry import ConfigError
-from models.training.config import DataConfig, Split, TrainConfig
 
 VALIDATION_SCALE = 4
 """Validation batches may be larger: they keep no gradients."""
+SEEDS_PER_RUN = 1_000
 
 
-def read_split(data: DataConfig, root: Path, split: Split) -> list[Pair]:
-    """The pairs of one split; validation is carved from the training set where the config names none."""
-    if split == "train":
-        pairs = read_pairs(data.train, root)
-        return pairs if data.validation else carve(pairs)[0]
-    if split == "validation" and data.validation is None:
-        return carve(read_pairs(data.train, root))[1]
-    files = data.validation if split == "validation" else data.test
-    if files is None:
-        raise ConfigError(f"the config names no {split} files (data.{split})")
-    return read_pairs(files, root)
+class TrainingData(L.LightningDataModule, ABC):
+    """The batches of a run, reshuffled every epoch; each process takes its own equal share."""
 
-
-class PairData(L.LightningDataModule):
-    """Training batches by tokens, reshuffled every epoch, and validation batches with their reference texts."""
-
-    def __init__(
-        self,
-        train: list[Pair],
-        validation: list[Pair],
-        codecs: tuple[TextCodec, TextCodec],
-        config: TrainConfig,
-    ) -> None:
-        super().__init__()
-        self._train, self._validation = train, validation
-        self._codecs = codecs
-        self._config = config
-        self._max_length = config.data.max_length
-
-    def epoch(self, number: int, rank: int = 0, world: int = 1) -> Epoch:
+    @abstractmethod
+    def epoch(self, number: int, rank: int = 0, world: int = 1) -> Epoch[Any]:
         """The share of one process of one epoch's batches; the same for the same seed, number and rank."""
-        source, target = (with_dropout(codec, self._config.tokenizer.dropout) for codec in self._codecs)
-        pairs = encode_pairs(self._train, source, target, self._max_length)
-        if not pairs:
-            raise ConfigError(f"no training pair fits into data.max_length {self._max_length}")
-        plan = plan_batches(pairs, self._config.training.batch_tokens, seed=self._config.seed * 1_000 + number)
-        if len(plan) < world:
-            raise ConfigError(f"{len(plan)} batches an epoch are too few for {world} processes; lower batch_tokens")
-        return Epoch(pairs, target, plan, rank, world)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None
         epoch = self.epoch(self.trainer.current_epoch, self.trainer.global_rank, self.trainer.world_size)
         return DataLoader(epoch, batch_size=None)
 
-    def val_dataloader(self) -> DataLoader[tuple[Batch, list[str]]]:
-        """Every process decodes the whole set: it is small, and all then agree on the score."""
-        source, target = self._codecs
-        pairs = encode_pairs(self._validation, source, target, self._max_length)
-        if len(pairs) != len(self._validation):
-            missing = len(self._validation) - len(pairs)
-            raise ConfigError(f"{missing} validation pairs are longer than data.max_length {self._max_length}")
-        plan = plan_batches(pairs, VALIDATION_SCALE * self._config.training.batch_tokens, seed=0)
-        special = {"pad": target.pad, "bos": target.bos, "eos": target.eos}
+
+@dataclass(frozen=True)
+class RowBatch:
+    """Padded rows: tensors by name, `[rows, …]` each."""
+
+    tensors: dict[str, Tensor]
+
+    def to(self, device: torch.device) -> RowBatch:
+        """The same batch on another device."""
+        return RowBatch({name: tensor.to(device, non_blocking=True) for name, tensor in self.tensors.items()})
+
+
+class RowData(TrainingData):
+    """Rows of a one-shot model, inputs and labels side by side, in batches of similar sizes.
+
+    Args:
+        tensors: inputs and labels as a row holds them.
+        train: the rows of an epoch, by its number; the same rows unless the task adds noise.
+        validation: rows in the order in which the task wants them back.
+        batch_tokens: bound of rows × the largest tensor's padded size.
+        seed: of the shuffling.
+    """
+
+    def __init__(
+        self,
+        tensors: Sequence[signature.Tensor],
+        train: Callable[[int], Sequence[Row]],
+        validation: Sequence[Row],
+        *,
+        batch_tokens: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self._tensors = tuple(tensors)
+        self._train, self._validation = train, validation
+        self._batch_tokens, self._seed = batch_tokens, seed
+
+    def epoch(self, number: int, rank: int = 0, world: int = 1) -> Epoch[RowBatch]:
+        rows = self._train(number)
+        if not rows:
+            raise ConfigError("no training example fits into the limits of the config's data section")
+        plan = plan_batches([row_sizes(row) for row in rows], self._batch_tokens, self._seed * SEEDS_PER_RUN + number)
+        return Epoch(plan, lambda indices: self._batch([rows[i] for i in indices]), rank, world)
+
+    def val_dataloader(self) -> DataLoader[RowBatch]:
+        """Every process reads the whole set: it is small, and all then agree on the score."""
+        rows = self._validation
+        budget = VALIDATION_SCALE * self._batch_tokens
         batches = [
-            (collate([pairs[i] for i in rows], **special), [self._validation[i][1] for i in rows]) for rows in plan
+            self._batch([{**rows[i], "index": torch.tensor(i).numpy()} for i in indices], INDEX)
+            for indices in plan_batches([row_sizes(row) for row in rows], budget, seed=0)
         ]
         return DataLoader(Listed(batches), batch_size=None)
 
-    def transfer_batch_to_device(self, batch: Any, device: Device, dataloader_idx: int) -> Any:
-        if isinstance(batch, Batch):
-            return batch.to(device)
-        return batch[0].to(device), batch[1]
+    def _batch(self, rows: Sequence[Row], *more: signature.Tensor) -> RowBatch:
+        padded = pad_rows((*self._tensors, *more), rows)
+        return RowBatch({name: torch.from_numpy(array) for name, array in padded.items()})
+
+
+INDEX = signature.Tensor(name="index", dtype="int64", axes=("rows",))
+"""In validation batches: which row of the validation set each one is."""
+
+
+def row_sizes(row: Row) -> tuple[int, ...]:
+    """What `plan_batches` needs to know of a row: the size of its largest tensor."""
+    shape = max((array.shape for array in row.values()), key=prod)
+    return (prod(shape),)

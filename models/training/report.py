@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from models.training.run import CURVE, METRICS, write_weights
 
-COLUMNS = ("epoch", "step", "learning_rate", "train_loss", "validation_loss", "validation_bleu", "seconds")
+LOSSES = ("train_loss", "validation_loss")
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
@@ -23,17 +23,18 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
-def draw_curve(rows: list[dict[str, float]], path: Path) -> None:
-    """Losses and validation BLEU against epochs, as a PNG."""
+def draw_curve(rows: list[dict[str, float]], score: str, path: Path) -> None:
+    """Losses and a validation score against epochs, as a PNG."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     losses = figure.subplots()
     epochs = [row["epoch"] for row in rows]
-    losses.plot(epochs, [row["train_loss"] for row in rows], label="train loss (smoothed)")
+    losses.plot(epochs, [row["train_loss"] for row in rows], label="train loss")
     losses.plot(epochs, [row["validation_loss"] for row in rows], label="validation loss")
-    losses.set(xlabel="epoch", ylabel="nats per token")
-    score = losses.twinx()
-    score.plot(epochs, [row["validation_bleu"] for row in rows], color="tab:green", label="validation BLEU")
-    score.set_ylabel("BLEU (greedy, lower-cased)")
+    name = score.replace("_", " ")
+    losses.set(xlabel="epoch", ylabel="loss, nats")
+    right = losses.twinx()
+    right.plot(epochs, [row[score] for row in rows], color="tab:green", label=name)
+    right.set_ylabel(name)
     figure.legend(loc="outside upper center", ncols=3)
     figure.savefig(path, dpi=110)
 
@@ -41,8 +42,9 @@ def draw_curve(rows: list[dict[str, float]], path: Path) -> None:
 class EpochReport(L.Callback):
     """Appends to metrics.csv, redraws the curve and keeps the chosen weights up to date after every epoch."""
 
-    def __init__(self, run: Path, checkpoint: ModelCheckpoint) -> None:
+    def __init__(self, run: Path, checkpoint: ModelCheckpoint, scores: list[str]) -> None:
         self._run = run
+        self._scores = scores
         self._checkpoint = checkpoint
         self._written = ""
         self._started = time.monotonic()
@@ -59,7 +61,7 @@ class EpochReport(L.Callback):
             return
         # A killed run repeats the epoch after its last checkpoint: the repeated row replaces the first one.
         rows = [row for row in read_metrics(self._run) if row["epoch"] < trainer.current_epoch]
-        metrics = {name: float(trainer.callback_metrics[name]) for name in COLUMNS[3:6]}
+        metrics = {name: float(trainer.callback_metrics[name]) for name in (*LOSSES, *self._scores)}
         rows.append(
             {
                 "epoch": trainer.current_epoch,
@@ -70,10 +72,10 @@ class EpochReport(L.Callback):
             }
         )
         with (self._run / METRICS).open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, list(rows[-1]))
             writer.writeheader()
             writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
-        draw_curve(rows, self._run / CURVE)
+        draw_curve(rows, self._scores[0], self._run / CURVE)
 
     def _write_best(self, trainer: L.Trainer) -> None:
         best = self._checkpoint.best_model_path

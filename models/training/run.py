@@ -4,72 +4,75 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic
 
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from contract.text import TextCodec
 from models.architecture import Architecture
-from models.data.parallel import Pair
 from models.registry import ConfigError, build, parse
-from models.training.config import Split, TrainConfig, data_root, load_config
-from models.training.data import read_split
+from models.training.config import TrainConfig, data_root
+from models.training.task import C, TrainingTask, V, Vocabulary, find_task, load_config
 
-CONFIG, SOURCE, TARGET, WEIGHTS = "config.yaml", "tokenizer.source.json", "tokenizer.target.json", "model.safetensors"
+CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
 METRICS, CURVE, RESULT, CHECKPOINTS = "metrics.csv", "curve.png", "result.json", "checkpoints"
 
 
 @dataclass(frozen=True)
-class Run:
-    """A trained model, its tokenizers and its config."""
+class Run(Generic[C, V]):
+    """A trained model, its vocabulary and its config."""
 
     path: Path
-    config: TrainConfig
+    config: C
     model: Architecture
-    source: TextCodec
-    target: TextCodec
+    vocabulary: V
     data: Path | None = None
 
-    def examples(self, split: Split) -> list[Pair]:
-        """Texts of a split, read from the data folder given to `load_run`, else the one SEQSERVE_DATA names."""
-        return read_split(self.config.data, data_root(self.data), split)
+    @property
+    def root(self) -> Path:
+        """The data folder: the one given to `load_run`, else the one SEQSERVE_DATA names."""
+        return data_root(self.data)
+
+    @property
+    def task(self) -> TrainingTask[C, V]:
+        """What the run was trained for."""
+        return find_task(self.config.task)
 
 
-def load_run(path: Path, data: Path | None = None) -> Run:
+def load_run(path: Path, data: Path | None = None) -> Run[Any, Any]:
     """Open a run folder; the model is in evaluation mode.
 
     Raises:
         ConfigError: a file of the folder is missing or does not fit the config.
     """
-    if missing := [name for name in (CONFIG, SOURCE, TARGET, WEIGHTS) if not (path / name).is_file()]:
-        raise ConfigError(f"{path} is not a finished run: {', '.join(missing)} missing; train it first")
+    if not (path / CONFIG).is_file():
+        raise ConfigError(f"{path} is not a finished run: {CONFIG} missing; train it first")
     config = load_config(path / CONFIG)
-    source, target = TextCodec.load(path / SOURCE), TextCodec.load(path / TARGET)
-    model = new_model(config, source, target)
+    task = find_task(config.task)
+    if missing := [name for name in (*task.files, WEIGHTS) if not (path / name).is_file()]:
+        raise ConfigError(f"{path} is not a finished run: {', '.join(missing)} missing; train it first")
+    vocabulary = task.load(path)
+    model = new_model(task, config, vocabulary)
     try:
         model.load_state_dict(load_file(path / WEIGHTS))
     except RuntimeError as error:
         raise ConfigError(f"{path / WEIGHTS} does not fit {path / CONFIG}: {error}") from error
-    return Run(path, config, model.eval(), source, target, data)
+    return Run(path, config, model.eval(), vocabulary, data)
 
 
-def new_model(config: TrainConfig, source: TextCodec, target: TextCodec) -> Architecture:
+def new_model(task: TrainingTask[Any, Any], config: TrainConfig, vocabulary: Vocabulary) -> Architecture:
     """A freshly initialised model with the config's sizes and seed."""
-    name = config.architecture_name
-    sizes = parse(name, config.architecture_fields(source.vocabulary_size, target.vocabulary_size))
-    # Architectures that keep a table of positions say how many.
-    if (positions := getattr(sizes, "max_length", config.data.max_length)) < config.data.max_length:
-        raise ConfigError(f"architecture.max_length {positions} is below data.max_length {config.data.max_length}")
+    fields = {key: value for key, value in config.architecture.items() if key != "name"}
+    parsed = parse(config.architecture_name, fields | task.sizes(config, vocabulary))
     torch.manual_seed(config.seed)
-    return build(name, sizes)
+    return build(config.architecture_name, parsed)
 
 
-def prepare(path: Path, config: TrainConfig, codecs: tuple[TextCodec, TextCodec]) -> None:
-    """Write what is known before training: the tokenizers, then the config, whose presence says that both are there."""
+def prepare(path: Path, config: TrainConfig, vocabulary: Vocabulary) -> None:
+    """Write what is known before training: the vocabulary, then the config, whose presence says that both are there."""
     path.mkdir(parents=True, exist_ok=True)
-    codecs[0].save(path / SOURCE)
-    codecs[1].save(path / TARGET)
+    vocabulary.save(path)
     (path / CONFIG).write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), "utf-8")
 
 

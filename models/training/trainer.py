@@ -10,23 +10,19 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 
-from contract.text import TextCodec
-from models.architecture import Generator
-from models.data.parallel import Pair
-from models.data.tokenizer import train_codecs
+from models.architecture import Architecture
 from models.registry import ConfigError
 from models.training import run as folder
 from models.training.average import MovingAverage
-from models.training.config import Hardware, TrainConfig, load_config
-from models.training.data import PairData, read_split
-from models.training.module import GeneratorModule
+from models.training.config import Hardware, TrainConfig
 from models.training.report import EpochReport, read_metrics
+from models.training.task import TrainingTask, Vocabulary, find_task, load_config
 
-SCORE = "validation_bleu"
 LAST = "last"
 
 BESIDE_THE_POINT = (
@@ -56,24 +52,20 @@ def train(config: TrainConfig, data: Path, output: Path, *, hardware: Hardware, 
         ConfigError: the folder holds a run of another config, or the config does not fit its data.
         DataError: a file of the data is missing or broken.
     """
-    path = output / config.name
-    pairs, validation = read_split(config.data, data, "train"), read_split(config.data, data, "validation")
-    codecs = _codecs(path, config, pairs)
-    model = folder.new_model(config, *codecs)
-    if not isinstance(model, Generator):
-        raise ConfigError(f"architecture {config.architecture_name!r} is not a generator: it cannot translate")
-    source = PairData(pairs, validation, codecs, config)
+    path, task = output / config.name, find_task(config.task)
+    vocabulary = _vocabulary(task, path, config, data)
+    model = folder.new_model(task, config, vocabulary)
+    task.initialise(model, config, data)
+    source = task.data(config, vocabulary, data)
+    scores = [f"validation_{name}" for name in task.scores]
     with _quiet():
-        trainer = _trainer(config, path, hardware, progress)
+        trainer = _trainer(config, path, hardware, scores, progress)
         steps = len(source.epoch(0, 0, trainer.world_size)) * config.training.epochs
-        length = config.data.max_length
-        module = GeneratorModule(
-            model, config.training, codecs[1], seed=config.seed, total_steps=steps, max_length=length
-        )
+        module = task.module(model, config, vocabulary, steps)
         last = path / folder.CHECKPOINTS / f"{LAST}.ckpt"
         trainer.fit(module, source, ckpt_path=last if last.exists() else None)
     if trainer.is_global_zero:
-        _write_result(path, config, model, hardware)
+        _write_result(path, config, model, hardware, scores)
     return path
 
 
@@ -84,13 +76,13 @@ def discard(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _trainer(config: TrainConfig, path: Path, hardware: Hardware, progress: bool) -> L.Trainer:
+def _trainer(config: TrainConfig, path: Path, hardware: Hardware, scores: list[str], progress: bool) -> L.Trainer:
     place = path / folder.CHECKPOINTS
     checkpoint = partial(ModelCheckpoint, place, enable_version_counter=False, save_on_train_epoch_end=True)
-    best = checkpoint(filename="best", monitor=SCORE, mode="max")
+    best = checkpoint(filename="best", monitor=scores[0], mode="max")
     callbacks: list[Callback] = [
-        EpochReport(path, best),
-        EarlyStopping(SCORE, mode="max", patience=config.training.patience, check_on_train_epoch_end=True),
+        EpochReport(path, best, scores),
+        EarlyStopping(scores[0], mode="max", patience=config.training.patience, check_on_train_epoch_end=True),
         best,
         checkpoint(filename=LAST),  # after `best`, whose state it holds
     ]
@@ -123,30 +115,29 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _codecs(path: Path, config: TrainConfig, pairs: list[Pair]) -> tuple[TextCodec, TextCodec]:
-    """The tokenizers of the run folder, trained when it is new."""
+def _vocabulary(task: TrainingTask[Any, Any], path: Path, config: TrainConfig, data: Path) -> Vocabulary:
+    """The vocabulary of the run folder, learnt when it is new."""
+    vocabulary: Vocabulary
     if (path / folder.CONFIG).is_file():
-        before = load_config(path / folder.CONFIG)
-        kept = ("architecture", "data", "seed", "task", "tokenizer")
-        if changed := [name for name in kept if getattr(before, name) != getattr(config, name)]:
+        if changed := config.changed(load_config(path / folder.CONFIG)):
             raise ConfigError(f"{path} holds a run with another {', '.join(changed)}; use --fresh or another --output")
-        codecs = TextCodec.load(path / folder.SOURCE), TextCodec.load(path / folder.TARGET)
+        vocabulary = task.load(path)
     else:
-        codecs = train_codecs(pairs, config.tokenizer)
-    folder.prepare(path, config, codecs)
-    return codecs
+        vocabulary = task.learn(config, data)
+    folder.prepare(path, config, vocabulary)
+    return vocabulary
 
 
-def _write_result(path: Path, config: TrainConfig, model: Generator, hardware: Hardware) -> None:
+def _write_result(path: Path, config: TrainConfig, model: Architecture, hardware: Hardware, scores: list[str]) -> None:
     rows = read_metrics(path)
-    best = max(rows, key=lambda row: row[SCORE])
+    best = max(rows, key=lambda row: row[scores[0]])
     result = {
         "name": config.name,
         "architecture": config.architecture_name,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epochs": len(rows),
         "best_epoch": int(best["epoch"]),
-        SCORE: best[SCORE],
+        **{score: best[score] for score in scores},
         "seconds": round(sum(row["seconds"] for row in rows), 1),
         "hardware": asdict(hardware),
     }

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from models import registry
-from models.training.config import parse_config
+from models.training.task import parse_config
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "add-an-architecture.md"
 NAME = "mean_seq2seq"

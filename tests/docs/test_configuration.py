@@ -12,7 +12,7 @@ import yaml
 
 from models.data.parallel import LineAligned, Table
 from models.registry import parse
-from models.training.config import parse_config
+from models.training.task import parse_config
 from service.settings import ENV_PREFIX, SHIPPED_BUNDLES, Settings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -50,4 +50,5 @@ def test_the_training_configs_are_valid(number: int, files: type[LineAligned] | 
     fields = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[number])
     config = parse_config(fields, "the page")
     assert isinstance(config.data.train, files)
-    parse(config.architecture_name, config.architecture_fields(10, 10))
+    fields = {name: value for name, value in config.architecture.items() if name != "name"}
+    parse(config.architecture_name, fields | {"source_vocabulary_size": 10, "target_vocabulary_size": 10})

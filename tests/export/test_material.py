@@ -12,8 +12,9 @@ from export.__main__ import app
 from export.errors import ExportError
 from export.material import from_run
 from models.architecture import Architecture
-from models.training.config import TrainConfig
+from models.tasks.translate.codecs import Codecs
 from models.training.run import CONFIG, WEIGHTS, Run, load_run, prepare
+from models.training.task import parse_config
 from tests.export.toys import SIZES, make_codec, make_model
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "parallel"
@@ -22,15 +23,16 @@ FILES = {"train": {"source": "train.en", "target": "train.de"}, "validation": {"
 
 def make_run(folder: Path, architecture: str = "recurrent_seq2seq") -> Path:
     """A run folder as training leaves it."""
-    config = TrainConfig.model_validate(
+    config = parse_config(
         {
             "name": "toy",
             "task": "translate",
             "architecture": {"name": architecture, **SIZES[architecture]},
             "data": {**FILES, "licence": "made for tests", "max_length": 24},
-        }
+        },
+        "toy",
     )
-    prepare(folder, config, (make_codec(), make_codec()))
+    prepare(folder, config, Codecs(make_codec(), make_codec()))
     weights = {name: value.contiguous().clone() for name, value in make_model(architecture).state_dict().items()}
     save_file(weights, folder / WEIGHTS)
     return folder
@@ -65,7 +67,7 @@ def test_an_architecture_that_does_not_generate_is_refused(tmp_path: Path) -> No
 
     run = load_run(make_run(tmp_path / "toy"), DATA)
     with pytest.raises(ExportError, match="'recurrent_seq2seq' is no generator"):
-        from_run(Run(run.path, run.config, Classifier(), run.source, run.target, DATA))
+        from_run(Run(run.path, run.config, Classifier(), run.vocabulary, DATA))
 
 
 def test_the_command_exports_a_run(tmp_path: Path) -> None:

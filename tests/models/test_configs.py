@@ -9,10 +9,11 @@ import pytest
 
 from contract.tasks import check_task
 from models.architecture import Generator
-from models.training.config import Hardware, TrainConfig, load_config
-from models.training.evaluate import translate
+from models.tasks.translate.evaluate import translate
+from models.training.config import Hardware, TrainConfig
 from models.training.report import read_metrics
 from models.training.run import load_run
+from models.training.task import load_config
 from models.training.trainer import train
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from models.training.config import TrainConfig, parse_config
+from models.training.config import TrainConfig
+from models.training.task import parse_config
 
 DATA = Path(__file__).parents[2] / "data" / "parallel"
 

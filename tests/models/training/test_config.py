@@ -7,7 +7,8 @@ import yaml
 
 from models.data.parallel import LineAligned, Table
 from models.registry import ConfigError
-from models.training.config import DATA_VARIABLE, TrainConfig, data_root, load_config, parse_config
+from models.training.config import DATA_VARIABLE, data_root
+from models.training.task import load_config, parse_config
 
 FIELDS = {
     "name": "tiny",

@@ -13,11 +13,13 @@ import yaml
 from safetensors.torch import load_file
 
 from models.registry import ConfigError
+from models.tasks.translate.data import read_split
+from models.tasks.translate.evaluate import translate
+from models.tasks.translate.module import TranslateModule
 from models.training.config import Hardware, TrainConfig
-from models.training.evaluate import evaluate, translate
-from models.training.module import GeneratorModule
-from models.training.report import COLUMNS, read_metrics
+from models.training.report import read_metrics
 from models.training.run import load_run
+from models.training.task import parse_config
 from models.training.trainer import discard, train
 
 CPU = Hardware(accelerator="cpu")
@@ -31,7 +33,7 @@ def changed(config: TrainConfig, **sections: dict[str, Any]) -> TrainConfig:
     fields = config.model_dump()
     for section, values in sections.items():
         fields[section] |= values
-    return TrainConfig.model_validate(fields)
+    return parse_config(fields, "changed")
 
 
 class KilledError(RuntimeError):
@@ -40,15 +42,15 @@ class KilledError(RuntimeError):
 
 @pytest.fixture
 def kill_in_the_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    step = GeneratorModule.training_step
+    step = TranslateModule.training_step
 
-    def dying(module: GeneratorModule, batch: Any, index: int) -> torch.Tensor:
+    def dying(module: TranslateModule, batch: Any, index: int) -> torch.Tensor:
         if module.current_epoch == 1 and index == 2:
             monkeypatch.undo()
             raise KilledError
         return step(module, batch, index)
 
-    monkeypatch.setattr(GeneratorModule, "training_step", dying)
+    monkeypatch.setattr(TranslateModule, "training_step", dying)
 
 
 def metrics(path: Path) -> list[dict[str, float]]:
@@ -61,7 +63,8 @@ def test_a_run_leaves_everything_that_export_and_people_need(config: TrainConfig
     assert yaml.safe_load((path / "config.yaml").read_text()) == config.model_dump(mode="json")
     assert (path / "curve.png").read_bytes().startswith(b"\x89PNG")
     rows = read_metrics(path)
-    assert [tuple(row) for row in rows] == [COLUMNS, COLUMNS]
+    columns = "epoch", "step", "learning_rate", "train_loss", "validation_loss", "validation_bleu", "seconds"
+    assert [tuple(row) for row in rows] == [columns, columns]
     assert [row["epoch"] for row in rows] == [0, 1]
     assert [row["step"] for row in rows] == [4, 8]
     assert rows[1]["train_loss"] < rows[0]["train_loss"]
@@ -74,8 +77,9 @@ def test_a_run_leaves_everything_that_export_and_people_need(config: TrainConfig
     assert loaded.config == config
     assert not loaded.model.training
     assert result["parameters"] == sum(parameter.numel() for parameter in loaded.model.parameters())
-    assert [len(loaded.examples(split)) for split in ("train", "validation", "test")] == [96, 16, 16]
-    scores = evaluate(path, "validation", data)
+    sizes = [len(read_split(loaded.config.data, loaded.root, split)) for split in ("train", "validation", "test")]
+    assert sizes == [96, 16, 16]
+    scores = loaded.task.evaluate(loaded, "validation")
     assert scores["sentences"] == 16
     assert scores["bleu_lower_cased"] == pytest.approx(result["validation_bleu"], abs=0.005)
 
@@ -117,7 +121,7 @@ def test_training_stops_when_validation_no_longer_improves(
     config: TrainConfig, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "models.training.module.greedy_decode", lambda model, inputs, **_: [[]] * len(inputs["source_ids"])
+        "models.tasks.translate.module.greedy_decode", lambda model, inputs, **_: [[]] * len(inputs["source_ids"])
     )
     path = run(changed(config, training={"epochs": 9, "patience": 2}), data, tmp_path)
     assert [row["epoch"] for row in read_metrics(path)] == [0, 1, 2]

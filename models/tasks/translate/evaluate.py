@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sacrebleu.metrics.bleu import BLEU
 
 from models.architecture import Generator
 from models.data.batches import collate
 from models.registry import ConfigError
+from models.tasks.translate.codecs import Codecs
+from models.tasks.translate.config import TranslateConfig
+from models.tasks.translate.data import read_split
 from models.training.config import Split
 from models.training.decode import greedy_decode
-from models.training.run import Run, load_run
+from models.training.run import Run
 
 ROWS = 64
 
 
-def translate(run: Run, texts: list[str]) -> list[str]:
+def translate(run: Run[TranslateConfig, Codecs], texts: list[str]) -> list[str]:
     """Greedy translations, in the order of the texts."""
     if not isinstance(run.model, Generator):
         raise ConfigError(f"{run.path}: architecture {run.config.architecture_name!r} cannot translate")
-    sources = [run.source.source(text).ids for text in texts]
+    sources = [run.vocabulary.source.source(text).ids for text in texts]
     order = sorted(range(len(texts)), key=lambda i: len(sources[i]))
     translations = [""] * len(texts)
-    target, length = run.target, run.config.data.max_length
+    target, length = run.vocabulary.target, run.config.data.max_length
     for start in range(0, len(order), ROWS):
         rows = order[start : start + ROWS]
         batch = collate([(sources[i], []) for i in rows], pad=target.pad, bos=target.bos, eos=target.eos)
@@ -33,10 +34,9 @@ def translate(run: Run, texts: list[str]) -> list[str]:
     return translations
 
 
-def evaluate(path: Path, split: Split, data: Path | None = None) -> dict[str, str | int | float]:
-    """Greedy sacreBLEU of a run on one split, lower-cased (`bleu_lower_cased`) and cased (`bleu`)."""
-    run = load_run(path, data)
-    pairs = run.examples(split)
+def bleu_scores(run: Run[TranslateConfig, Codecs], split: Split) -> dict[str, str | int | float]:
+    """Greedy sacreBLEU on one split, lower-cased (`bleu_lower_cased`) and cased (`bleu`)."""
+    pairs = read_split(run.config.data, run.root, split)
     hypotheses = translate(run, [source for source, _ in pairs])
     references = [[target for _, target in pairs]]
     lower, cased = BLEU(lowercase=True), BLEU()

@@ -1,0 +1,64 @@
+"""Cross-entropy over a large table of outputs, without ever holding all logits.
+
+What a recommender or a masked language model learns from is a product with a table of tens of thousands of rows, and
+then a softmax. The logits of a batch fill a gigabyte and are needed three times; those of a few hundred positions stay
+in a CPU's cache, if loss and both gradients are computed while they are there (the idea of Wijmans et al. 2024, "Cut
+Your Losses in Large-Vocabulary Language Models").
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.training.loss import TINIEST
+
+CHUNK = 192
+"""Positions handled at once: enough to keep the matrix products fast, few enough for a second-level cache."""
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, table: Tensor, labels: Tensor, dtype: torch.dtype) -> Tensor:
+        rows, columns = hidden.to(dtype), table.to(dtype)
+        hidden_gradient, table_gradient = torch.empty_like(hidden), torch.zeros_like(table, dtype=torch.float32)
+        total = torch.zeros((), device=hidden.device)
+        count = max(len(labels), 1)
+        for start in range(0, len(labels), CHUNK):
+            part = slice(start, start + CHUNK)
+            chunk, label = rows[part], labels[part].unsqueeze(1)
+            errors = (chunk @ columns.T).softmax(dim=1)  # probabilities, until the label's is told from 1
+            probability = errors.gather(1, label)
+            total -= probability.float().clamp_min(TINIEST).log().sum()
+            errors.scatter_(1, label, probability - 1)
+            hidden_gradient[part] = errors @ columns
+            table_gradient += errors.T @ chunk
+        ctx.save_for_backward(hidden_gradient.div_(count), table_gradient.div_(count).to(table.dtype))
+        return total / count
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        hidden_gradient, table_gradient = ctx.saved_tensors
+        return hidden_gradient * outer[0], table_gradient * outer[0], None, None
+
+
+def linear_cross_entropy(hidden: Tensor, table: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of `softmax(hidden · tableᵀ)`.
+
+    Products are in the dtype of autocast where that is on, sums over positions always in fp32.
+
+    Args:
+        hidden: `[positions, size]`.
+        table: `[outputs, size]`.
+        labels: `[positions]`, each a row of the table.
+
+    Returns:
+        A scalar; 0 when there is no position.
+    """
+    device = hidden.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+    with torch.autocast(device, enabled=False):
+        loss: Tensor = _LinearCrossEntropy.apply(hidden, table, labels, dtype)
+    return loss
