@@ -5,4 +5,5 @@
 - `tasks`      which graphs and tensors each task needs
 - `manifest`   the bundle's frozen, versioned, hashed description
 - `text`       tokenisation, the same in training and in serving
+- `sentences`  paragraphs and documents taken apart into sentences
 """

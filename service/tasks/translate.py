@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from contract.sentences import Sentence, split_sentences
 from contract.signature import GenerateSignature
 from contract.text import EOS, Encoding
 from service.runtime.bundle import Bundle
@@ -16,7 +17,6 @@ from service.runtime.requests import Array, GenerateRequest, Generation, Hypothe
 from service.runtime.search import normalised_score
 from service.tasks.attention import AttentionMap, SentenceAttention, attention_map, source_tokens
 from service.tasks.errors import BadOptionError, BeamLimitError, EmptyTextError, TextTooLongError
-from service.tasks.sentences import Sentence, split_sentences
 
 
 @dataclass(frozen=True)

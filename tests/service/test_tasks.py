@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from contract.sentences import Sentence, split_sentences
 from contract.text import SPECIAL_TOKENS, Encoding, TextCodec
 from service.runtime.errors import NoAttentionError, RefusalError
 from service.runtime.requests import Generation, Hypothesis
 from service.tasks.attention import SentenceAttention, SourceToken, attention_map
 from service.tasks.errors import BadOptionError, BeamLimitError, EmptyTextError, TextTooLongError
 from service.tasks.growing import GrowingParagraph, GrowingText
-from service.tasks.sentences import Sentence, split_sentences
 from service.tasks.translate import Options, Piece, TextLimits, Translator
 from tests.service.fakes import SENTENCES, SOURCE_LIMIT, FakeEngine, make_bundle, make_codec
 

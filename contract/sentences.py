@@ -1,10 +1,12 @@
-"""A paragraph taken apart into sentences, and what stood between them kept."""
+"""Texts taken apart into sentences: paragraphs for translation, documents for models that read sentence by sentence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import sentencex
+
+from contract.text import Encoding, InputCodec
 
 _DEFAULT_LANGUAGE = "en"
 # The library panics on a non-ASCII space before a full stop ("B\xa0."): it sees a plain space of the same length.
@@ -43,6 +45,28 @@ def split_sentences(text: str, language: str | None = None) -> list[Sentence]:
     if sentences:
         sentences[-1] = Sentence(sentences[-1].text, sentences[-1].start, "")
     return sentences
+
+
+def encode_document(text: str, codec: InputCodec, max_words: int, language: str | None = None) -> list[Encoding]:
+    """A document as the tokens of each of its sentences, with offsets into the document.
+
+    A sentence of more than `max_words` tokens goes on as another one, so that nothing of a text without full stops is
+    lost. A text without tokens is one sentence of one padding token.
+
+    Args:
+        text: the document.
+        codec: its tokenizer, which adds no special tokens: sentences are cut where they are too long.
+        max_words: most tokens of a sentence.
+        language: whose rules say where a sentence ends.
+    """
+    encodings = []
+    for sentence in split_sentences(text, language):
+        whole = codec.encode(sentence.text)
+        offsets = [(start + sentence.start, end + sentence.start) for start, end in whole.offsets]
+        for first in range(0, len(whole.ids), max_words):
+            part = slice(first, first + max_words)
+            encodings.append(Encoding(whole.ids[part], whole.tokens[part], offsets[part]))
+    return encodings or [codec.encode("")]
 
 
 def _followed_by(sentence: Sentence, spaces: str) -> Sentence:
