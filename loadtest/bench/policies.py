@@ -37,7 +37,7 @@ class Continuous(DecodingEngine):
     @property
     def outstanding(self) -> int:
         """Requests that are queued or running."""
-        return len(self._queue) + len(self._running)
+        return self.queue_depth + len(self._running)
 
 
 class Leaving(Continuous):
@@ -56,9 +56,8 @@ class Dragging(Leaving):
         super().__init__(replace(bundle, manifest=bundle.manifest.model_copy(update={"special": special})), settings)
 
     def _admit(self) -> None:
-        if self._queue and not self._running:
-            rows = self._queue[0].request.search.beam_size
-            batch = list(self._queue)[: min(self._batch.free // rows, self.settings.max_encode_rows)]
+        batch = self._fitting(self._intake.upcoming(self.settings.max_encode_rows))
+        if batch and not self._running:
             longest = max(_steps(ticket) for ticket in batch)
             for ticket in batch:
                 search = replace(ticket.request.search, max_length=longest)

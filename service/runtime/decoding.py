@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.signature import GenerateSignature, Tensor
+from contract.rows import pad_rows
+from contract.signature import GenerateSignature
 from service.runtime.batch import Batch, Member, hypotheses
 from service.runtime.bundle import Bundle
 from service.runtime.device import create_storage
-from service.runtime.errors import (
-    BeamTooWideError,
-    DeadlineExceededError,
-    EngineFailedError,
-    InputTooLongError,
-    QueueFullError,
-    ShuttingDownError,
-)
+from service.runtime.errors import BeamTooWideError, EngineFailedError
 from service.runtime.explain import Explainer
+from service.runtime.intake import Admission, Intake
+from service.runtime.limits import check_limits
 from service.runtime.requests import Array, GenerateRequest, Generation, Observer, Search
 from service.runtime.slots import Slots, bytes_per_slot
 from service.runtime.stepper import Encoder, Stepper
@@ -57,19 +48,12 @@ class EngineSettings:
 
 
 @dataclass(eq=False)
-class Ticket:
-    """A submitted request. `future.cancel()` or `cancel()` drops it, freeing its slots at the next step."""
+class Ticket(Admission[Generation]):
+    """A submitted request, which `cancel()` drops, freeing its slots at the next step."""
 
-    number: int
     request: GenerateRequest
-    future: Future[Generation] = field(default_factory=Future)
-    submitted: float = field(default_factory=time.monotonic)
     admitted: float = 0.0
     first_token: float = 0.0
-
-    def cancel(self) -> None:
-        """Drop the request if it is not done yet."""
-        self.future.cancel()
 
 
 class DecodingEngine:
@@ -99,22 +83,16 @@ class DecodingEngine:
         self._encoder = Encoder(bundle.session("encode"), signature, bundle.provider)
         self._batch = Batch(slots, stepper, manifest.special_ids, manifest.limits, manifest.vocabulary_size)
         self._explainer = Explainer(bundle)
-        self._numbers = itertools.count()
-        self._wake = threading.Condition()
-        self._queue: deque[Ticket] = deque()
-        self._deadlines: list[tuple[float, int, Ticket]] = []
-        self._cancelled: deque[Ticket] = deque()
+        self._intake: Intake[Ticket] = Intake(self.settings.max_queue, self._observer)
         self._running: dict[int, Ticket] = {}
         self._fresh: list[Ticket] = []
-        self._refused: list[Ticket] = []
         self._held = 0
-        self._closing = False
         self._thread: threading.Thread | None = None
 
     @property
     def queue_depth(self) -> int:
         """Requests waiting for slots."""
-        return len(self._queue)
+        return len(self._intake)
 
     @property
     def running_rows(self) -> int:
@@ -139,19 +117,8 @@ class DecodingEngine:
             InputTooLongError, BeamTooWideError, QueueFullError, ShuttingDownError: at once, with the reason.
         """
         self._check(request)
-        ticket = Ticket(next(self._numbers), request)
-        ticket.future.add_done_callback(lambda future: self._note_cancelled(ticket) if future.cancelled() else None)
-        with self._wake:
-            if self._closing:
-                raise ShuttingDownError
-            if len(self._queue) >= self.settings.max_queue:
-                self._observer.dropped(QueueFullError.reason)
-                raise QueueFullError(self.settings.max_queue)
-            self._queue.append(ticket)
-            if request.deadline is not None:
-                heapq.heappush(self._deadlines, (request.deadline, ticket.number, ticket))
-            self._observer.queued(len(self._queue))
-            self._wake.notify()
+        ticket = Ticket(request.deadline, request.group, request)
+        self._intake.add(ticket)
         return ticket
 
     def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:
@@ -164,27 +131,13 @@ class DecodingEngine:
 
     def close(self, *, drain: bool = True, timeout: float = 30.0) -> None:
         """Take no more requests; finish the accepted ones (or drop them), then stop the loop."""
-        with self._wake:
-            self._closing = True
-            tickets = [*self._queue, *self._running.values()]
-            self._wake.notify()
-        if not drain:
-            for ticket in tickets:
-                ticket.cancel()
-        if self._thread is not None:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
-                for ticket in tickets:
-                    self._fail(ticket, ShuttingDownError())
+        self._intake.close([self._thread] if self._thread else [], drain=drain, timeout=timeout)
 
     def _check(self, request: GenerateRequest) -> None:
         widest = min(self.slots, self.bundle.manifest.vocabulary_size - 1)
         if request.search.beam_size > widest:
             raise BeamTooWideError(request.search.beam_size, widest)
-        for tensor in self._signature.inputs:
-            for axis, size in zip(tensor.axes[1:], request.inputs[tensor.name].shape, strict=True):
-                if axis == "source" and size > self.bundle.manifest.limits.of("source"):
-                    raise InputTooLongError(size, self.bundle.manifest.limits.of("source"), axis)
+        check_limits(self._signature.inputs, request.inputs, self.bundle.manifest.limits)
 
     def _warm_up(self) -> None:
         """Run a short request of each kind, so that the first caller does not pay for first-time work."""
@@ -198,63 +151,50 @@ class DecodingEngine:
             self.submit(GenerateRequest(inputs, search)).future.result()
 
     def _loop(self) -> None:
-        while True:
-            with self._wake:
-                while not (self._queue or self._running or self._cancelled or self._closing):
-                    self._wake.wait()
-                if self._closing and not (self._queue or self._running):
-                    return
+        while self._running or self._intake.wait():
             self._drop_unwanted()
             self._admit()
             if self._running:
                 self._step()
 
     def _drop_unwanted(self) -> None:
-        """Forget cancelled requests and fail those past their deadline, wherever they are."""
-        now = time.monotonic()
-        unwanted: list[Ticket] = []
-        with self._wake:
-            while self._cancelled:
-                unwanted.append(self._cancelled.popleft())
-                # Without this, whoever waits for several futures never hears of the cancelled ones.
-                unwanted[-1].future.set_running_or_notify_cancel()
-            unwanted += self._refused
-            self._refused.clear()
-            while self._deadlines and self._deadlines[0][0] <= now:
-                ticket = heapq.heappop(self._deadlines)[2]
-                if self._fail(ticket, DeadlineExceededError()):
-                    unwanted.append(ticket)
-        live = [ticket.number for ticket in unwanted if self._running.pop(ticket.number, None)]
-        if live:
-            self._batch.drop(live)
+        """Free the slots of requests that were cancelled, failed or ran out of time."""
+        self._intake.drop_late(time.monotonic())
+        if not self._intake.lost():
+            return
+        lost = [number for number, ticket in self._running.items() if ticket.future.done()]
+        for number in lost:
+            del self._running[number]
+        if lost:
+            self._batch.drop(lost)
 
     def _admit(self) -> None:
         """Encode newcomers and let them in, in order, while slots are free."""
-        newcomers: list[Ticket] = []
-        free = self._batch.free
-        if self._hold(free):
+        if not len(self._intake) or self._hold(self._batch.free):
             return
-        with self._wake:
-            while self._queue and len(newcomers) < self.settings.max_encode_rows:
-                if self._queue[0].future.done():
-                    self._queue.popleft()
-                    continue
-                free -= self._queue[0].request.search.beam_size
-                if free < 0:
-                    break
-                newcomers.append(self._queue.popleft())
-            depth = len(self._queue)
+        newcomers = list(self._intake.take(self.settings.max_encode_rows, self._fitting))
         if not newcomers:
             return
-        self._observer.queued(depth)
         # Short beside short: padding costs more than small batches do.
         newcomers.sort(key=self._length)
         for start in range(0, len(newcomers), self.settings.encode_rows):
             self._try_encoding(newcomers[start : start + self.settings.encode_rows])
 
+    def _fitting(self, upcoming: list[Ticket]) -> list[Ticket]:
+        """The first of them, as many as have slots; one that does not fit keeps those behind it waiting."""
+        free = self._batch.free
+        fitting = []
+        for ticket in upcoming:
+            free -= ticket.request.search.beam_size
+            if free < 0:
+                break
+            fitting.append(ticket)
+        return fitting
+
     def _hold(self, free: int) -> bool:
         """Whether newcomers that could join wait a step for company; none waits for more than `patience` steps."""
-        ready = min(len(self._queue), free // self._queue[0].request.search.beam_size) if self._queue else 0
+        upcoming = self._intake.upcoming(1)
+        ready = min(len(self._intake), free // upcoming[0].request.search.beam_size) if upcoming else 0
         worthwhile = min(self.settings.encode_rows, -(-len(self._running) // 4))
         hold = 0 < ready < worthwhile and self._held < self.settings.patience
         self._held = self._held + 1 if hold else 0
@@ -266,7 +206,7 @@ class DecodingEngine:
             self._encode(newcomers)
         except Exception as error:  # noqa: BLE001 - whatever fails, the loop must go on for the others
             if len(newcomers) == 1:
-                self._fail(newcomers[0], EngineFailedError(f"encode failed: {error}"))
+                self._intake.fail(newcomers[0], EngineFailedError(f"encode failed: {error}"))
                 return
             _LOG.warning("encoding %d requests failed, trying each alone", len(newcomers))
             for ticket in newcomers:
@@ -281,8 +221,7 @@ class DecodingEngine:
 
     def _encode(self, tickets: list[Ticket]) -> None:
         started = time.monotonic()
-        inputs = {tensor.name: _pad(tensor, tickets) for tensor in self._signature.inputs}
-        values = self._encoder.run(inputs)
+        values = self._encoder.run(pad_rows(self._signature.inputs, [ticket.request.inputs for ticket in tickets]))
         lengths = np.array([self._length(ticket) for ticket in tickets])
         members = [Member(t.request.search, streaming=t.request.on_tokens is not None) for t in tickets]
         self._batch.join([ticket.number for ticket in tickets], members, values, lengths)
@@ -303,9 +242,10 @@ class DecodingEngine:
         except Exception as error:  # noqa: BLE001 - a failed step leaves no row usable, but the loop must go on
             _LOG.exception("a step failed")
             self._batch.drop(list(self._running))
-            for ticket in self._running.values():
-                self._fail(ticket, EngineFailedError(f"step failed: {error}"))
+            failed = list(self._running.values())
             self._running.clear()
+            for ticket in failed:
+                self._intake.fail(ticket, EngineFailedError(f"step failed: {error}"))
             self._fresh.clear()
             return
         ended = time.monotonic()
@@ -327,8 +267,7 @@ class DecodingEngine:
         try:
             callback(ids)
         except Exception as error:  # noqa: BLE001 - the loop must go on for the others
-            self._fail(ticket, EngineFailedError(f"on_tokens failed: {error}"))
-            self._refused.append(ticket)
+            self._intake.fail(ticket, EngineFailedError(f"on_tokens failed: {error}"))
 
     def _complete(self, ticket: Ticket, member: Member, ended: float) -> None:
         generation = Generation(
@@ -338,38 +277,5 @@ class DecodingEngine:
             total_seconds=ended - ticket.submitted,
             steps=member.steps,
         )
-        if _settle(ticket.future, lambda future: future.set_result(generation)):
+        if self._intake.finish(ticket, generation):
             self._observer.finished(generation)
-
-    def _fail(self, ticket: Ticket, error: Exception) -> bool:
-        settled = _settle(ticket.future, lambda future: future.set_exception(error))
-        if settled:
-            self._observer.dropped(getattr(error, "reason", "engine-failed"))
-        return settled
-
-    def _note_cancelled(self, ticket: Ticket) -> None:
-        with self._wake:
-            self._cancelled.append(ticket)
-            self._wake.notify()
-        self._observer.dropped("cancelled")
-
-
-def _settle(future: Future[Generation], settle: Callable[[Future[Generation]], None]) -> bool:
-    """Settle a future unless somebody else has: a client may cancel at any moment."""
-    try:
-        settle(future)
-    except InvalidStateError:
-        return False
-    return True
-
-
-def _pad(tensor: Tensor, tickets: list[Ticket]) -> NDArray[Any]:
-    """One batch of an input, padded with zeros to its longest row along each axis."""
-    rows = [ticket.request.inputs[tensor.name] for ticket in tickets]
-    shape = tuple(max(sizes) for sizes in zip(*(row.shape for row in rows), strict=True))
-    batch = np.zeros((len(rows), *shape), dtype=np.dtype(tensor.dtype))
-    for target, row in zip(batch, rows, strict=True) if shape else ():
-        target[tuple(slice(size) for size in row.shape)] = row
-    if not shape:
-        batch[:] = rows
-    return batch

@@ -10,13 +10,13 @@ class RefusalError(Exception):
 
 
 class InputTooLongError(RefusalError):
-    """The input has more tokens than the bundle's limit."""
+    """The input is longer along an axis than the bundle's limit."""
 
     reason = "input-too-long"
 
     def __init__(self, length: int, limit: int, axis: str) -> None:
         self.length, self.limit, self.axis = length, limit, axis
-        super().__init__(f"{length} tokens along {axis!r}, at most {limit} are read: shorten it or ask to truncate")
+        super().__init__(f"{length} along {axis!r}, at most {limit} are taken: shorten it or ask to truncate")
 
 
 class BeamTooWideError(RefusalError):

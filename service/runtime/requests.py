@@ -1,16 +1,16 @@
-"""What goes into a decoding engine and what comes out."""
+"""What goes into an engine and what comes out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,14 @@ class GenerateRequest:
 
     `inputs` holds each encode input of this row without the rows axis. `deadline` is a `time.monotonic()` instant.
     `on_tokens` is called on the engine's thread with the ids that are newly certain: every hypothesis that can still
-    win starts with all ids given so far.
+    win starts with all ids given so far. `group` is that of a `PredictRequest`.
     """
 
     inputs: dict[str, Array]
     search: Search = field(default_factory=Search)
     deadline: float | None = None
     on_tokens: Callable[[list[int]], None] | None = None
+    group: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,23 +85,50 @@ class Generation:
     steps: int
 
 
-class Ticket(Protocol):
-    """A submitted request: its future result, which `cancel()` drops, freeing its slots at the next step."""
+@dataclass(frozen=True)
+class PredictRequest:
+    """One input row of a one-shot model.
+
+    `inputs` holds each input of this row without the rows axis; a scalar such as `k` is this row's own value.
+    `deadline` is a `time.monotonic()` instant. Groups take turns: the items of a list share one, so that a long list
+    does not keep others waiting. Each request of group 0 is a group of its own.
+    """
+
+    inputs: dict[str, Array]
+    deadline: float | None = None
+    group: int = 0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The result of one request: outputs without the rows axis, cut to the row's own sizes; and its times in seconds.
+
+    `inference_seconds` is that of the whole batch.
+    """
+
+    outputs: dict[str, Array]
+    queue_seconds: float
+    inference_seconds: float
+    total_seconds: float
+
+
+class Ticket(Protocol[Result]):
+    """A submitted request: its future result, which `cancel()` drops."""
 
     @property
-    def future(self) -> Future[Generation]: ...
+    def future(self) -> Future[Result]: ...
 
     def cancel(self) -> None: ...
 
 
 class Observer:
-    """Where the engine reports what it does; a service overrides what it counts. Called on the engine's thread."""
+    """Where an engine reports what it does; a service overrides what it counts. Called on the engine's threads."""
 
     def queued(self, depth: int) -> None:
         """So many requests are waiting."""
 
     def admitted(self, queue_seconds: float) -> None:
-        """A request has slots, after waiting so long."""
+        """A request is worked on, after waiting so long."""
 
     def encoded(self, rows: int, cost: int, padding: float, seconds: float) -> None:
         """A batch was encoded: `cost` is rows × longest, `padding` the share of it that is empty."""
@@ -112,7 +140,10 @@ class Observer:
         """A request has its first token, so long after it was submitted."""
 
     def finished(self, generation: Generation) -> None:
-        """A request is done."""
+        """A generation is done."""
+
+    def predicted(self, rows: int, cost: int, padding: float, seconds: float) -> None:
+        """A one-shot batch is done: `cost` is rows × padded sizes, `padding` the share of it that is empty."""
 
     def dropped(self, reason: str) -> None:
         """A request was refused, cancelled or failed."""

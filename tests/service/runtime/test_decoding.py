@@ -99,7 +99,7 @@ def test_random_arrivals_cancellations_and_deadlines_disturb_nobody(
 def test_what_cannot_run_is_refused_at_once(engine: DecodingEngine) -> None:
     limit = engine.bundle.manifest.limits.of("source")
     too_long = {"source_ids": np.full(limit + 1, 5), "source_lengths": np.asarray(limit + 1)}
-    with pytest.raises(InputTooLongError, match=f"{limit + 1} tokens along 'source', at most {limit}"):
+    with pytest.raises(InputTooLongError, match=f"{limit + 1} along 'source', at most {limit}"):
         engine.submit(GenerateRequest(too_long))
     with pytest.raises(BeamTooWideError, match="ask for 16 at most"):
         engine.submit(make_request(engine.bundle, 0, beam_size=17))
