@@ -46,12 +46,10 @@ def load_run(path: Path, data: Path | None = None) -> Run[Any, Any]:
     Raises:
         ConfigError: a file of the folder is missing or does not fit the config.
     """
-    if not (path / CONFIG).is_file():
-        raise ConfigError(f"{path} is not a finished run: {CONFIG} missing; train it first")
+    _require(path, CONFIG)
     config = load_config(path / CONFIG)
     task = find_task(config.task)
-    if missing := [name for name in (*task.files, WEIGHTS) if not (path / name).is_file()]:
-        raise ConfigError(f"{path} is not a finished run: {', '.join(missing)} missing; train it first")
+    _require(path, *task.files, WEIGHTS)
     vocabulary = task.load(path)
     model = new_model(task, config, vocabulary)
     try:
@@ -59,6 +57,11 @@ def load_run(path: Path, data: Path | None = None) -> Run[Any, Any]:
     except RuntimeError as error:
         raise ConfigError(f"{path / WEIGHTS} does not fit {path / CONFIG}: {error}") from error
     return Run(path, config, model.eval(), vocabulary, data)
+
+
+def _require(path: Path, *names: str) -> None:
+    if missing := [name for name in names if not (path / name).is_file()]:
+        raise ConfigError(f"{path} is not a finished run: {', '.join(missing)} missing; train it first")
 
 
 def new_model(task: TrainingTask[Any, Any], config: TrainConfig, vocabulary: Vocabulary) -> Architecture:

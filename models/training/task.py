@@ -147,8 +147,10 @@ def parse_config(fields: Any, place: str) -> TrainConfig:
     Raises:
         ConfigError: every fault in one message that begins with `place`.
     """
-    if not isinstance(fields, dict) or not isinstance(fields.get("task"), str):
-        raise ConfigError(f"{place}: task: Field required; one of {', '.join(task_names())}")
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{place}: config: Input should be sections and their values, not {type(fields).__name__}")
+    if fields.get("task") not in task_names():
+        raise ConfigError(f"{place}: task: {fields.get('task')!r} is not one of {', '.join(task_names())}")
     try:
         return find_task(fields["task"]).config.model_validate(fields)
     except ValidationError as error:

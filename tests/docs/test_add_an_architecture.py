@@ -51,8 +51,9 @@ class TestPage(load(TEST, f"tests.models.architectures.test_{NAME}").TestMeanSeq
 def test_the_config_is_valid() -> None:
     config = parse_config(yaml.safe_load(CONFIG), PAGE.name)
     assert config.architecture_name == NAME
-    fields = config.architecture_fields(source_vocabulary_size=10, target_vocabulary_size=12)
-    assert registry.parse(NAME, fields).model_dump() == {
+    sizes = {"source_vocabulary_size": 10, "target_vocabulary_size": 12}
+    fields = {name: value for name, value in config.architecture.items() if name != "name"}
+    assert registry.parse(NAME, fields | sizes).model_dump() == {
         "source_vocabulary_size": 10,
         "target_vocabulary_size": 12,
         "embedding_size": 64,

@@ -7,7 +7,7 @@ import yaml
 
 from models.data.parallel import LineAligned, Table
 from models.registry import ConfigError
-from models.training.config import DATA_VARIABLE, data_root
+from models.training.config import DATA_VARIABLE, TrainConfig, data_root
 from models.training.task import load_config, parse_config
 
 FIELDS = {
@@ -31,14 +31,10 @@ def test_files_of_a_split_are_told_apart_by_their_keys(tmp_path: Path) -> None:
     assert data.validation is None
 
 
-def test_the_vocabulary_sizes_join_the_fields_of_the_architecture() -> None:
-    config = parse_config(FIELDS, "here")
-    assert config.architecture_name == "transformer"
-    assert config.architecture_fields(7, 9) == {
-        "hidden_size": 16,
-        "source_vocabulary_size": 7,
-        "target_vocabulary_size": 9,
-    }
+@pytest.mark.parametrize("task", [None, "translat", 3])
+def test_an_unknown_task_is_answered_with_the_known_ones(task: object) -> None:
+    with pytest.raises(ConfigError, match=rf"here: task: {task!r} is not one of .*translate"):
+        parse_config(FIELDS | {"task": task}, "here")
 
 
 def test_a_config_survives_being_written() -> None:

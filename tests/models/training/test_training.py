@@ -13,6 +13,7 @@ import yaml
 from safetensors.torch import load_file
 
 from models.registry import ConfigError
+from models.tasks.translate import TASK
 from models.tasks.translate.data import read_split
 from models.tasks.translate.evaluate import translate
 from models.tasks.translate.module import TranslateModule
@@ -130,7 +131,7 @@ def test_training_stops_when_validation_no_longer_improves(
 def test_validation_is_carved_where_none_is_named(config: TrainConfig, data: Path, tmp_path: Path) -> None:
     carved = changed(config, data={"validation": None}, training={"epochs": 1})
     loaded = load_run(run(carved, data, tmp_path), data)
-    train_pairs, validation = loaded.examples("train"), loaded.examples("validation")
+    train_pairs, validation = (read_split(loaded.config.data, data, split) for split in ("train", "validation"))
     assert len(train_pairs) + len(validation) == 96
     assert set(train_pairs).isdisjoint(validation)
 
@@ -202,7 +203,7 @@ def test_a_config_that_does_not_fit_is_refused(
 def test_a_split_that_the_config_does_not_name_is_refused(config: TrainConfig, data: Path, tmp_path: Path) -> None:
     path = run(changed(config, data={"test": None}, training={"epochs": 1}), data, tmp_path)
     with pytest.raises(ConfigError, match=r"the config names no test files \(data\.test\)"):
-        evaluate(path, "test", data)
+        TASK.evaluate(load_run(path, data), "test")
 
 
 def test_weights_that_do_not_fit_the_config_are_refused(config: TrainConfig, data: Path, tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ def test_weights_that_do_not_fit_the_config_are_refused(config: TrainConfig, dat
 
 def test_a_folder_that_is_not_a_run_is_neither_opened_nor_removed(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("keep me")
-    with pytest.raises(ConfigError, match=r"config\.yaml, tokenizer\.source\.json.* missing; train it first"):
+    with pytest.raises(ConfigError, match=r"config\.yaml missing; train it first"):
         load_run(tmp_path)
     with pytest.raises(ConfigError, match="refusing to remove it"):
         discard(tmp_path)
