@@ -1,4 +1,4 @@
-"""The checks that every registered architecture must pass, in every variant.
+"""The checks that every registered architecture of the generate shape must pass, in every variant.
 
 A test file gives the architecture's name, tiny sizes and the axes along which its variants differ:
 
@@ -6,15 +6,12 @@ A test file gives the architecture's name, tiny sizes and the axes along which i
         architecture = "transformer"
         sizes = {"hidden_size": 16, …}
         axes = {"encoder_layers": (1, 2), …}
-
-A pairwise set of variants runs by default, every combination with `--all-variants`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -26,8 +23,8 @@ from contract.signature import GraphKind
 from contract.tasks import check_task
 from export.graphs import graph_module
 from models.architecture import Generator
-from models.registry import build, parse
 from service.runtime.session import InferenceSession, configure_threads, create_session
+from tests.architecture_battery import TOLERANCE, ArchitectureBattery
 from tests.rollout import (
     Batch,
     SlotRollout,
@@ -38,50 +35,20 @@ from tests.rollout import (
     save_graph,
     unroll,
 )
-from tests.variants import Fields, every, label, pairwise
 
 VOCABULARY = 19
 LENGTHS = (3, 1, 7, 2, 5, 4, 6)
 """Source lengths of a batch: from 1 to the longest, in no order."""
 TARGET = 6
 LONG_TARGET = 14
-TOLERANCE = 2e-5
 
 Exported = Callable[[GraphKind], InferenceSession]
 
 
-class Battery:
-    """Base class of the architectures' tests; the fixtures `model` and `graph` are made once for each variant."""
+class Battery(ArchitectureBattery):
+    """Base class of the tests of encoder-decoders; the fixture `graph` too is made once for each variant."""
 
-    architecture: ClassVar[str]
-    sizes: ClassVar[Fields]
-    """Fields that all variants share."""
-    axes: ClassVar[Mapping[str, Sequence[Any]]]
-    """Field → its values; the first of each makes up the plain variant."""
-    learning_rate: ClassVar[float] = 0.03
-    steps: ClassVar[int] = 100
-
-    @classmethod
-    def complete(cls, fields: Fields) -> Fields:
-        """The config's fields, from a variant's axes."""
-        return cls.sizes | fields
-
-    @classmethod
-    def valid(cls, fields: Fields) -> bool:
-        """Whether a combination of axes is one that the config accepts."""
-        return True
-
-    @classmethod
-    def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
-        if "model" in metafunc.fixturenames:
-            choose = every if metafunc.config.getoption("--all-variants") else pairwise
-            metafunc.parametrize("model", choose(cls.axes, cls.valid), ids=label, indirect=True, scope="class")
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def model(cls, request: pytest.FixtureRequest) -> Generator:
-        """A freshly initialised model in evaluation mode."""
-        return cls.create(request.param)
+    vocabularies = {"source_vocabulary_size": VOCABULARY, "target_vocabulary_size": VOCABULARY}
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -98,14 +65,6 @@ class Battery:
             return sessions[kind]
 
         return session
-
-    @classmethod
-    def create(cls, fields: Fields) -> Generator:
-        torch.manual_seed(3)
-        vocabularies = {"source_vocabulary_size": VOCABULARY, "target_vocabulary_size": VOCABULARY}
-        model = build(cls.architecture, parse(cls.architecture, vocabularies | cls.complete(fields)))
-        assert isinstance(model, Generator)
-        return model.eval()
 
     def test_tensors_are_those_the_signature_declares(self, model: Generator) -> None:
         batch = random_batch(LENGTHS, TARGET, VOCABULARY, seed=1)

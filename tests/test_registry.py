@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from models.registry import ConfigError, entries, parse
-from tests.battery import Battery
+from tests.architecture_battery import ArchitectureBattery
 
 FOLDER = Path(__file__).parent / "models" / "architectures"
-REQUIRED = {"source_vocabulary_size": 10, "target_vocabulary_size": 10}
 
 
-def batteries() -> dict[str, type[Battery]]:
+def batteries() -> dict[str, type[ArchitectureBattery]]:
     modules = [import_module(f"tests.models.architectures.{path.stem}") for path in FOLDER.glob("test_*.py")]
     found = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
-    return {cls.architecture: cls for cls in found if issubclass(cls, Battery) and cls is not Battery}
+    batteries = [cls for cls in found if issubclass(cls, ArchitectureBattery) and hasattr(cls, "architecture")]
+    return {cls.architecture: cls for cls in batteries}
 
 
 def test_every_registered_architecture_is_put_to_the_battery() -> None:
@@ -38,12 +38,12 @@ def test_every_choice_of_a_config_is_an_axis_of_its_battery(name: str) -> None:
 @pytest.mark.parametrize("name", entries())
 def test_a_misspelt_field_is_refused_by_name(name: str) -> None:
     with pytest.raises(ConfigError, match=r"hiden_size: Extra inputs are not permitted \(fields: .*hidden_size"):
-        parse(name, REQUIRED | {"hiden_size": 8})
+        parse(name, batteries()[name].vocabularies | {"hiden_size": 8})
 
 
 @pytest.mark.parametrize("name", entries())
 def test_a_config_cannot_be_changed(name: str) -> None:
-    config = parse(name, REQUIRED)
+    config = parse(name, batteries()[name].vocabularies)
     with pytest.raises(ValueError, match="frozen"):
         config.hidden_size = 8  # type: ignore[attr-defined]
 

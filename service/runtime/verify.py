@@ -71,21 +71,23 @@ def output_errors(
 ) -> dict[str, float]:
     """Largest absolute difference of each output of a graph; infinite where the shapes differ.
 
-    Candidates and scores are compared as log-probabilities by token, since equal scores may come in any order. Of a
-    state written at positions only what has been written counts; of one that no step changes, nothing, since it is
-    whatever buffer was bound.
+    Scores are compared by candidate, since equal scores may come in any order. Of a state written at positions only
+    what has been written counts; of one that no step changes, nothing, since it is whatever buffer was bound.
     """
     expected, actual = dict(expected), dict(actual)
+    errors = {}
+    if "candidates" in expected:
+        ranked = [(outputs.pop("candidates"), outputs.pop("scores")) for outputs in (expected, actual)]
+        errors["scores"] = _ranking_difference(*ranked)
     if isinstance(signature, GenerateSignature) and kind in _STEPS:
         for outputs in (expected, actual):
-            outputs["scores"] = log_probabilities(outputs.pop("candidates"), outputs["scores"])
             for state in signature.states:
                 if state.write == "unchanged":
                     outputs.pop(state.successor, None)
                 elif state.write == "at_position":
                     axis = state.axes.index("target")
                     outputs[state.successor] = _written(outputs[state.successor], inputs["position"], axis)
-    return {name: _difference(value, actual[name]) for name, value in expected.items()}
+    return errors | {name: _difference(value, actual[name]) for name, value in expected.items()}
 
 
 def log_probabilities(candidates: Array, scores: Array) -> Array:
@@ -130,6 +132,24 @@ def _written(array: Array, position: Array, axis: int) -> Array:
     last = position.astype(np.int64).reshape(-1, *[1] * (array.ndim - 1))
     written: Array = np.where(np.less_equal(index, last), array, np.zeros((), array.dtype))
     return written
+
+
+def _ranking_difference(expected: tuple[Array, Array], actual: tuple[Array, Array]) -> float:
+    """Largest difference of a candidate's score, of candidates and scores `[…, k]`, best first.
+
+    A candidate that one side left out is taken at that side's lowest score, which bounds what it can have had; -inf
+    marks a candidate that is none, whichever it is.
+    """
+    if expected[0].shape != actual[0].shape:
+        return float("inf")
+    errors = [0.0]
+    for row in np.ndindex(expected[0].shape[:-1]):
+        sides = [dict(zip(ids[row].tolist(), scores[row].tolist(), strict=True)) for ids, scores in (expected, actual)]
+        lowest = [min(side.values()) for side in sides]
+        for candidate in sides[0].keys() | sides[1].keys():
+            one, other = (side.get(candidate, least) for side, least in zip(sides, lowest, strict=True))
+            errors.append(0.0 if one == other else abs(one - other))
+    return max(errors) if not any(np.isnan(errors)) else float("inf")
 
 
 def _difference(expected: Array, actual: Array) -> float:
