@@ -1,0 +1,191 @@
+"""Dynamic batching of predict graphs: as soon as the device is free, rows that go well together run as a batch."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from contract.signature import PredictSignature
+from service.runtime.bundle import Bundle
+from service.runtime.cutting import Bounds, Sizes, Tariff, cut_batch
+from service.runtime.errors import EngineFailedError, NoAttentionError
+from service.runtime.intake import Admission, Intake
+from service.runtime.limits import check_limits
+from service.runtime.predictor import Predictor
+from service.runtime.requests import Array, Observer, Prediction, PredictRequest
+from service.runtime.session import InferenceSession
+
+_LOG = logging.getLogger(__name__)
+_WARM_UP_SIZE = 8
+
+
+@dataclass(frozen=True)
+class OneShotSettings:
+    """Bounds of one engine.
+
+    A batch has at most `max_rows` rows and costs at most `max_cost`: its rows times the sum over the inputs of the
+    product of their padded axes, tokens as it were. Short rows go with short ones: a row joins a batch where the
+    padding costs less than a run of its own, which costs as much as `run_rows` more rows of its length. Only the next
+    `window` rows in turn are looked at.
+
+    `workers` batches run at once, each on a thread of its own; a single one computes on the process's shared pool.
+    """
+
+    max_queue: int = 1024
+    max_rows: int = 32
+    max_cost: int = 4096
+    run_rows: float = 2.0
+    window: int = 128
+    workers: int = 1
+
+
+@dataclass(eq=False)
+class Ticket(Admission[Prediction]):
+    """A submitted request and its size along each axis, by name and as its tariff has them."""
+
+    request: PredictRequest
+    named_sizes: dict[str, int]
+    sizes: Sizes
+
+
+class OneShotEngine:
+    """One one-shot model, its queue, and the threads that run its batches.
+
+    Raises:
+        TypeError: the bundle's model is not of the one-shot shape.
+    """
+
+    def __init__(
+        self, bundle: Bundle, settings: OneShotSettings | None = None, observer: Observer | None = None
+    ) -> None:
+        signature = bundle.signature
+        if not isinstance(signature, PredictSignature):
+            raise TypeError(f"{bundle.folder}: a {signature.shape} model does not answer in a single pass")
+        self.bundle = bundle
+        self.settings = settings or OneShotSettings()
+        self._observer = observer or Observer()
+        self._signature = signature
+        self._limits = bundle.manifest.limits
+        self._tariff = Tariff(signature.inputs)
+        self._bounds = Bounds(self.settings.max_rows, self.settings.max_cost, self.settings.run_rows)
+        self._intake: Intake[Ticket] = Intake(self.settings.max_queue, self._observer)
+        session = bundle.session("predict", pooled=self.settings.workers == 1)
+        self._predictor = Predictor(session, signature, self._limits, bundle.provider)
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def queue_depth(self) -> int:
+        """Requests that wait for a batch."""
+        return len(self._intake)
+
+    @property
+    def alive(self) -> bool:
+        """Whether every worker runs. A fault of our own that ends one is never recovered from within."""
+        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+
+    def start(self) -> None:
+        """Warm up and start the workers."""
+        self._warm_up()
+        name = self.bundle.manifest.name
+        for number in range(self.settings.workers):
+            thread = threading.Thread(target=self._loop, name=f"predict-{name}-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def submit(self, request: PredictRequest) -> Ticket:
+        """Queue a request.
+
+        Raises:
+            InputTooLongError, QueueFullError, ShuttingDownError: at once, with the reason.
+        """
+        named = check_limits(self._signature.inputs, request.inputs, self._limits)
+        ticket = Ticket(request.deadline, request.group, request, named, self._tariff.sizes(named))
+        self._intake.add(ticket)
+        return ticket
+
+    def explain(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Attention maps of one row, by name, without the rows axis. Blocking; its session opens when first asked for.
+
+        Raises:
+            NoAttentionError: the architecture has none.
+            InputTooLongError: the row is longer than the model reads.
+        """
+        if not self._signature.explains:
+            raise NoAttentionError(self.bundle.manifest.name)
+        tensors, maps = self._signature.graph("explain")
+        check_limits(tensors, inputs, self._limits)
+        names = [tensor.name for tensor in maps]
+        values = self._explaining.run(names, {t.name: np.asarray(inputs[t.name], t.dtype)[None] for t in tensors})
+        return {name: value[0] for name, value in zip(names, values, strict=True)}
+
+    def close(self, *, drain: bool = True, timeout: float = 30.0) -> None:
+        """Take no more requests; finish the accepted ones (or drop them), then stop the workers."""
+        self._intake.close(self._threads, drain=drain, timeout=timeout)
+
+    @cached_property
+    def _explaining(self) -> InferenceSession:
+        return self.bundle.session("explain", prepack=False)
+
+    def _warm_up(self) -> None:
+        """Run batches of one row and of several, so that the first caller does not pay for first-time work.
+
+        Ones are good for everything: ids, lengths and counts. On CUDA the largest batch is among them, since the arena
+        never shrinks: what it will need is taken now, or refused now.
+        """
+        small = {axis: min(_WARM_UP_SIZE, self._limits.of(axis)) for axis in self._tariff.axes}
+        runs = [(small, 1), (small, min(4, self.settings.max_rows))]
+        if self.bundle.provider == "cuda":
+            longest = {axis: self._limits.of(axis) for axis in self._tariff.axes}
+            affordable = self.settings.max_cost // self._tariff.cost(self._tariff.sizes(longest))
+            runs.append((longest, max(1, min(affordable, self.settings.max_rows))))
+        for sizes, count in runs:
+            row = {
+                tensor.name: np.ones([a if isinstance(a, int) else sizes[a] for a in tensor.axes[1:]], tensor.dtype)
+                for tensor in self._signature.inputs
+            }
+            self._predictor.run([row] * count, [check_limits(self._signature.inputs, row, self._limits)] * count)
+
+    def _loop(self) -> None:
+        while self._intake.wait():
+            self._intake.drop_late(time.monotonic())
+            batch = self._intake.take(self.settings.window, self._cut)
+            if batch:
+                self._predict(batch)
+
+    def _cut(self, upcoming: Sequence[Ticket]) -> list[Ticket]:
+        return [upcoming[i] for i in cut_batch([ticket.sizes for ticket in upcoming], self._tariff, self._bounds)]
+
+    def _predict(self, tickets: Sequence[Ticket]) -> None:
+        """Run a batch; if it fails, each half of it, so that one bad row does not fail its neighbours."""
+        started = time.monotonic()
+        try:
+            rows = self._predictor.run([t.request.inputs for t in tickets], [t.named_sizes for t in tickets])
+        except Exception as error:  # noqa: BLE001 - whatever fails, the loop must go on for the others
+            self._separate(tickets, error)
+            return
+        ended = time.monotonic()
+        for ticket, outputs in zip(tickets, rows, strict=True):
+            times = started - ticket.submitted, ended - started, ended - ticket.submitted
+            self._intake.finish(ticket, Prediction(outputs, *times))
+        # Told when the results are on their way: nobody waits for the figures.
+        for ticket in tickets:
+            self._observer.admitted(started - ticket.submitted)
+        cost = len(tickets) * self._tariff.cost(tuple(map(max, zip(*(t.sizes for t in tickets), strict=True))))
+        filled = sum(self._tariff.cost(ticket.sizes) for ticket in tickets)
+        self._observer.predicted(len(tickets), cost, 1.0 - filled / cost, ended - started)
+
+    def _separate(self, tickets: Sequence[Ticket], error: Exception) -> None:
+        if len(tickets) == 1:
+            self._intake.fail(tickets[0], EngineFailedError(f"predict failed: {error}"))
+            return
+        _LOG.warning("predicting %d rows failed, trying each half: %s", len(tickets), error)
+        middle = len(tickets) // 2
+        for half in (tickets[:middle], tickets[middle:]):
+            if wanted := [ticket for ticket in half if not ticket.future.done()]:
+                self._predict(wanted)
