@@ -1,0 +1,113 @@
+"""Examples of each split, the vocabulary learnt from them, and the rows that a model reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from contract.rows import Row
+from contract.sentences import encode_document
+from contract.text import InputCodec
+from models.data.labelled import Labelled, LabelledTable, carve, read_labelled, without, without_parts
+from models.registry import ConfigError
+from models.tasks.classify.config import DocumentSizes, LabelledData
+from models.training.config import Split
+
+TOKENIZER, LABELS = "tokenizer.json", "labels.json"
+
+
+@dataclass(frozen=True)
+class ReadingVocabulary:
+    """The tokens that a model reads and the labels that it chooses from, in the order of its scores."""
+
+    codec: InputCodec
+    labels: tuple[str, ...]
+
+    @classmethod
+    def load(cls, folder: Path) -> ReadingVocabulary:
+        """Read it from a run folder."""
+        return cls(InputCodec.load(folder / TOKENIZER), tuple(json.loads((folder / LABELS).read_text("utf-8"))))
+
+    def save(self, folder: Path) -> None:
+        """Write it into a run folder."""
+        self.codec.save(folder / TOKENIZER)
+        (folder / LABELS).write_text(json.dumps(self.labels, ensure_ascii=False) + "\n", "utf-8")
+
+    def index(self, label: str) -> int:
+        """Place of a label among the model's scores.
+
+        Raises:
+            ConfigError: the training data do not have it.
+        """
+        if label not in self.labels:
+            raise ConfigError(f"label {label!r} does not occur in the training data: {', '.join(self.labels)}")
+        return self.labels.index(label)
+
+
+def read_split(data: LabelledData, root: Path, split: Split) -> list[Labelled]:
+    """The examples of one split; validation is carved from the training set where the config names none.
+
+    Raises:
+        ConfigError: the config names no files for the split.
+        DataError: a file is missing or broken.
+    """
+    if split == "train":
+        return _training_examples(data, root)
+    if split == "validation" and data.validation is None:
+        return carve(_read(data, data.train, root))[1]
+    table = data.validation if split == "validation" else data.test
+    if table is None:
+        raise ConfigError(f"the config names no {split} file (data.{split})")
+    return _read(data, table, root)
+
+
+def label_names(data: LabelledData, examples: list[Labelled]) -> tuple[str, ...]:
+    """Labels in the order of the model's scores.
+
+    Raises:
+        ConfigError: there are fewer than two.
+    """
+    names = tuple(dict.fromkeys(data.labels.values())) or tuple(sorted({example.label for example in examples}))
+    if len(names) < 2:
+        raise ConfigError(f"a classifier needs two labels or more, the training data have {', '.join(names)}")
+    return names
+
+
+def encode_texts(texts: list[str], codec: InputCodec, data: LabelledData) -> list[Row]:
+    """What the model reads of each text, cut to the config's limits."""
+    if data.documents is not None:
+        return [_document(text, codec, data.documents, data.language) for text in texts]
+    return [_flat(codec.truncate_ids(ids, data.max_length)) for ids in codec.encode_batch(texts)]
+
+
+def _flat(ids: list[int]) -> Row:
+    return {"source_ids": np.array(ids, np.int64), "source_lengths": np.array(len(ids), np.int64)}
+
+
+def _document(text: str, codec: InputCodec, sizes: DocumentSizes, language: str | None) -> Row:
+    sentences = [s.ids for s in encode_document(text, codec, sizes.words, language)][: sizes.sentences]
+    counts = np.array([len(ids) for ids in sentences], np.int64)
+    words = np.zeros((len(sentences), counts.max()), np.int64)
+    for place, ids in zip(words, sentences, strict=True):
+        place[: len(ids)] = ids
+    return {"word_ids": words, "word_counts": counts, "sentence_counts": np.array(len(sentences), np.int64)}
+
+
+def _training_examples(data: LabelledData, root: Path) -> list[Labelled]:
+    kept = _read(data, data.train, root)
+    held_out: list[Labelled] = []
+    if data.validation is None:
+        kept, held_out = carve(kept)
+    if data.more is not None:
+        kept += without_parts(_read(data, data.more, root), held_out, kept)
+    if data.drop_leaked:
+        for table in (data.validation, data.test):
+            kept = without(kept, _read(data, table, root)) if table else kept
+    return kept
+
+
+def _read(data: LabelledData, table: LabelledTable, root: Path) -> list[Labelled]:
+    return read_labelled(table, root, data.labels, data.line_break)
