@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEVELS = 256
@@ -29,6 +30,23 @@ class Dropout(nn.Module):
         draws = words.view(torch.uint8)[: x.numel()].view(x.shape)
         mask = draws.ge(self.threshold).to(x.dtype)
         return x * mask.mul_(LEVELS / (LEVELS - self.threshold))
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"
+
+
+class LockedDropout(nn.Module):
+    """Drops the same features at all positions of a row (Gal and Ghahramani 2016); an identity outside training."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x [rows, time, features]` → the same shape, scaled so that its expectation is unchanged."""
+        if not self.training or self.rate == 0:
+            return x
+        return x * F.dropout(torch.ones_like(x[:, :1]), self.rate)
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}"

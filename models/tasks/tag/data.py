@@ -1,0 +1,64 @@
+"""Texts of a tagging run as rows of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from contract.rows import Array, Row
+from contract.text import Encoding
+from contract.words import UNK_ID
+from models.data.tagged import TaggedText, carve_tagged, read_tagged
+from models.registry import ConfigError
+from models.tagger import TAGS
+from models.tasks.tag.config import TaggedData
+from models.tasks.tag.vocabulary import Vocabulary
+from models.training.config import Split
+
+
+def read_split(data: TaggedData, root: Path, split: Split) -> list[TaggedText]:
+    """The texts of one split; validation is carved from the training set where the config names none."""
+    if split == "train":
+        texts = read_tagged(data.train, root)
+        return texts if data.validation else carve_tagged(texts)[0]
+    if split == "validation" and data.validation is None:
+        return carve_tagged(read_tagged(data.train, root))[1]
+    files = data.validation if split == "validation" else data.test
+    if files is None:
+        raise ConfigError(f"the config names no {split} files (data.{split})")
+    return read_tagged(files, root)
+
+
+def encode(text: str, vocabulary: Vocabulary, max_length: int) -> Encoding:
+    """The first words of a text, at most `max_length`."""
+    encoding = vocabulary.words.encode(text)
+    return Encoding(encoding.ids[:max_length], encoding.tokens[:max_length], encoding.offsets[:max_length])
+
+
+def labelled_row(text: TaggedText, vocabulary: Vocabulary, max_length: int) -> Row:
+    """A row of inputs and, beside them, the tags."""
+    encoding = encode(text.text, vocabulary, max_length)
+    tags = np.array(vocabulary.tag_ids(text.spans, encoding), np.int64)
+    return {**vocabulary.words.inputs(text.text, encoding), TAGS.name: tags}
+
+
+class NoisyRows:
+    """The training rows of each epoch, in which words that occur once in them all are unknown now and then."""
+
+    def __init__(self, rows: Sequence[Row], rate: float, seed: int) -> None:
+        self._rows = rows
+        self._rate = rate
+        self._seed = seed
+        counts = np.bincount(np.concatenate([row["source_ids"] for row in rows]))
+        self._single = counts == 1
+
+    def __call__(self, epoch: int) -> Sequence[Row]:
+        """The rows of an epoch; the same for the same seed and number."""
+        draw = np.random.default_rng((self._seed, epoch))
+        return [{**row, "source_ids": self._drop(row["source_ids"], draw)} for row in self._rows]
+
+    def _drop(self, ids: Array, draw: np.random.Generator) -> Array:
+        dropped: Array = np.where(self._single[ids] & (draw.random(len(ids)) < self._rate), UNK_ID, ids)
+        return dropped
