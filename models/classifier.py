@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from contract.signature import Attention, PredictSignature
 from contract.signature import Tensor as TensorSpec
@@ -55,6 +55,10 @@ class Classifier(Predictor):
     @abstractmethod
     def classify(self, inputs: Tensors) -> tuple[Tensor, Tensor | None]:
         """Logits `[rows, labels]`, and what training adds to each row's loss `[rows]` (None: nothing)."""
+
+    def stages(self) -> list[list[nn.Parameter]]:
+        """Parameters by their distance from the labels, nearest first: what is far may learn more slowly."""
+        return [list(self.parameters())]
 
     def forward(self, inputs: Tensors) -> dict[str, Tensor]:
         logits, _ = self.classify(inputs)

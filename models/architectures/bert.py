@@ -82,5 +82,11 @@ class Bert(Classifier):
             pooled = (hidden * real).sum(dim=1) / lengths[:, None]
         return self.output(self.dropout(pooled)), None
 
+    def stages(self) -> list[list[nn.Parameter]]:
+        encoder = self.encoder
+        embeddings = [encoder.token_embedding, encoder.position_embedding, encoder.embedding_norm]
+        stages: list[list[nn.Module]] = [[self.output], *([layer] for layer in reversed(encoder.layers)), embeddings]
+        return [[parameter for module in stage for parameter in module.parameters()] for stage in stages]
+
     def explain(self, inputs: Tensors) -> dict[str, Tensor]:
         return {"attention": self.encoder.rollout(inputs["source_ids"], inputs["source_lengths"])}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.architecture import Architecture
 from models.training.config import TrainingConfig
@@ -23,6 +24,13 @@ def rate_factor(step: int, *, warmup: int, total: int, schedule: str) -> float:
     if schedule == "inverse_sqrt":
         return float((warmup / (step + 1)) ** 0.5)
     return max(0.0, (total - step) / max(total - warmup, 1))
+
+
+def weight_groups(parameters: Iterable[nn.Parameter], **options: Any) -> list[dict[str, Any]]:
+    """Parameters of one learning rate as the optimiser takes them: matrices decay, biases and gains do not."""
+    listed = list(parameters)
+    matrices, others = ([p for p in listed if (p.dim() > 1) == wanted] for wanted in (True, False))
+    return [{"params": matrices, **options}, {"params": others, "weight_decay": 0.0, **options}]
 
 
 class TrainingModule(L.LightningModule):
@@ -43,10 +51,8 @@ class TrainingModule(L.LightningModule):
         torch.manual_seed(self.seed * SEED_STRIDE + self.global_step * self.trainer.world_size + self.global_rank)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters as the optimiser takes them: matrices decay, biases and gains do not."""
-        matrices = [p for p in self.parameters() if p.dim() > 1]
-        others = [p for p in self.parameters() if p.dim() <= 1]
-        return [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+        """Parameters as the optimiser takes them."""
+        return weight_groups(self.parameters())
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         config = self.training_config

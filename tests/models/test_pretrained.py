@@ -32,23 +32,23 @@ def start() -> Pretrained:
 
 @pytest.fixture(scope="module")
 def encoder(start: Pretrained) -> BertEncoder:
-    made = BertEncoder(start.tokenizer.get_vocab_size(), dropout=0.1, **start.sizes).eval()
+    made = BertEncoder(start.codec.vocabulary_size, dropout=0.1, **start.sizes).eval()
     made.load_state_dict(start.weights)  # strict: every parameter is given, and no other
     return made
 
 
 def batch(start: Pretrained) -> tuple[Tensor, Tensor]:
-    rows = [torch.tensor(encoding.ids) for encoding in start.tokenizer.encode_batch(TEXTS)]
+    rows = [torch.tensor(encoding.ids) for encoding in map(start.codec.encode, TEXTS)]
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     return ids, torch.tensor([len(row) for row in rows])
 
 
 @installed
 def test_the_tokenizer_closes_texts_and_neither_cuts_nor_pads(start: Pretrained) -> None:
-    encoding = start.tokenizer.encode("A film.")
+    encoding = start.codec.encode("A film.")
     assert encoding.tokens == ["[CLS]", "a", "film", ".", "[SEP]"]
     assert encoding.ids == [101, 1037, 2143, 1012, 102]
-    assert len(start.tokenizer.encode("film " * 300).ids) == 302
+    assert len(start.codec.encode("film " * 300).ids) == 302
 
 
 @installed

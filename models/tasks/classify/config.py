@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from contract.signature import Frozen
 from models.data.input_tokenizer import InputTokenizerConfig
 from models.data.labelled import LabelledTable
+from models.pretrained import Start
 from models.training.config import DataConfig, TrainConfig, TrainingConfig
 
 
@@ -50,12 +51,14 @@ class ClassifyTraining(TrainingConfig):
     """How long and how fast to learn to classify."""
 
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    layer_decay: float = Field(default=1.0, gt=0, le=1, description="learning rate of a layer, relative to the next")
 
 
 class ClassifyConfig(TrainConfig):
-    """One classification run."""
+    """One classification run; an encoder that is `pretrained` brings its own tokenizer."""
 
     task: Literal["classify"] = "classify"
     data: LabelledData
+    pretrained: Start | None = None
     tokenizer: InputTokenizerConfig = InputTokenizerConfig()
     training: ClassifyTraining = ClassifyTraining()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import count
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,7 +12,7 @@ from torch import Tensor
 from models.classifier import Classifier
 from models.tasks.classify.config import ClassifyTraining
 from models.training.data import RowBatch
-from models.training.module import TrainingModule
+from models.training.module import TrainingModule, weight_groups
 
 
 class ClassifyModule(TrainingModule):
@@ -20,6 +23,13 @@ class ClassifyModule(TrainingModule):
     def __init__(self, model: Classifier, config: ClassifyTraining, *, seed: int, total_steps: int) -> None:
         super().__init__(model, config, seed=seed, total_steps=total_steps)
         self.smoothing = config.label_smoothing
+        self.layer_decay = config.layer_decay
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """By stages of the model, each learning more slowly than the one after it (Howard and Ruder 2018)."""
+        rates = (self.training_config.learning_rate * self.layer_decay**depth for depth in count())
+        stages = zip(self.model.stages(), rates, strict=False)
+        return [group for stage, rate in stages for group in weight_groups(stage, lr=rate)]
 
     def training_step(self, batch: RowBatch, _index: int) -> Tensor:
         labels = batch.tensors["labels"]

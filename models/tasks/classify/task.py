@@ -37,7 +37,10 @@ class ClassifyTask(OneShotTask[ClassifyConfig, ReadingVocabulary]):
 
     def learn(self, config: ClassifyConfig, root: Path) -> ReadingVocabulary:
         examples = read_split(config.data, root, "train")
-        codec = train_input_codec((example.text for example in examples), config.tokenizer)
+        if config.pretrained is not None:
+            codec = config.pretrained.load().codec
+        else:
+            codec = train_input_codec((example.text for example in examples), config.tokenizer)
         return ReadingVocabulary(codec, label_names(config.data, examples))
 
     def load(self, folder: Path) -> ReadingVocabulary:
@@ -73,6 +76,10 @@ class ClassifyTask(OneShotTask[ClassifyConfig, ReadingVocabulary]):
         if (positions := getattr(model.config, "max_length", longest)) < longest:
             raise ConfigError(f"architecture.max_length {positions} is below data.max_length {longest}")
         return ClassifyModule(model, config.training, seed=config.seed, total_steps=total_steps)
+
+    def initialise(self, model: Architecture, config: ClassifyConfig, root: Path) -> None:
+        if config.pretrained is not None:
+            config.pretrained.load().give(model)
 
     def examples(self, run: ClassifyRun, split: Split) -> list[Labelled]:
         return read_split(run.config.data, run.root, split)
