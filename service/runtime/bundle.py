@@ -53,9 +53,9 @@ class Bundle:
         """File of the graph of a kind in the chosen precision."""
         return self.folder / self.variant.graph(kind).file
 
-    def session(self, kind: GraphKind, *, prepack: bool = True, pooled: bool = True) -> InferenceSession:
-        """A new session on the graph of a kind; see `create_session`."""
-        return create_session(self.path(kind), self.provider, prepack=prepack, pooled=pooled)
+    def session(self, kind: GraphKind, *, prepack: bool = True) -> InferenceSession:
+        """A new session on the graph of a kind."""
+        return create_session(self.path(kind), self.provider, prepack=prepack)
 
 
 def open_bundle(folder: Path, *, precision: Precision | None = None, provider: ProviderChoice = "auto") -> Bundle:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from math import prod
+from typing import NamedTuple
 
 from contract.signature import Tensor
 
 Sizes = tuple[int, ...]
+
+
+class Extent(NamedTuple):
+    """How large a row is: its sizes along the axes of its tariff, and what it costs."""
+
+    sizes: Sizes
+    cost: int
 
 
 class Tariff:
@@ -25,12 +34,21 @@ class Tariff:
             [self.axes.index(str(axis)) for axis in tensor.axes[1:] if isinstance(axis, str)] for tensor in tensors
         ]
 
-    def sizes(self, named: Mapping[str, int]) -> Sizes:
-        """A row's sizes by name, in order; what is empty is padded to 1."""
-        return tuple([max(1, named[axis]) for axis in self.axes])
+    def extent(self, named: Mapping[str, int]) -> Extent:
+        """Extent of a row of these sizes, by axis; what is empty is padded to 1."""
+        sizes = tuple([max(1, named[axis]) for axis in self.axes])
+        return Extent(sizes, self._cost(sizes))
 
-    def cost(self, sizes: Sizes) -> int:
-        """Cost of one row, padded to `sizes`."""
+    def joined(self, one: Extent, other: Extent) -> Extent:
+        """Extent of each of two rows when they are padded to each other."""
+        sizes = tuple(map(max, one.sizes, other.sizes))
+        return one if sizes == one.sizes else Extent(sizes, self._cost(sizes))
+
+    def padded(self, rows: Iterable[Extent]) -> Extent:
+        """Extent of each of several rows when all are padded to each other."""
+        return reduce(self.joined, rows)
+
+    def _cost(self, sizes: Sizes) -> int:
         total = 0
         for constant, factors in zip(self._constants, self._factors, strict=True):
             term = constant
@@ -49,31 +67,29 @@ class Bounds:
     run_rows: float
 
 
-def cut_batch(waiting: Sequence[Sizes], tariff: Tariff, bounds: Bounds) -> list[int]:
+def cut_batch(waiting: Sequence[Extent], tariff: Tariff, bounds: Bounds) -> list[int]:
     """Indices of a batch among the rows that wait, shortest first. The first of them is always in it.
 
     It grows from that row by the next shorter or longer one, whichever saves more, as long as padding the whole batch
     costs no more than a run of that one alone. Larger than the bounds is only a batch of one row.
     """
-    costs = [tariff.cost(sizes) for sizes in waiting]
-    order = sorted(range(len(waiting)), key=costs.__getitem__)
+    order = sorted(range(len(waiting)), key=lambda index: waiting[index].cost)
     low = order.index(0)
     high = low + 1
-    padded, price = waiting[0], costs[0]
+    padded = waiting[0]
     while (rows := high - low) < bounds.rows:
-        best: tuple[float, bool, Sizes, int] | None = None
-        for place, shorter in ((low - 1, True), (high, False)):
+        best, most = None, 0.0
+        for place in (low - 1, high):
             if not 0 <= place < len(order):
                 continue
-            index = order[place]
-            joint = padded if waiting[index] == padded else tuple(map(max, padded, waiting[index]))
-            joint_price = price if joint == padded else tariff.cost(joint)
-            apart = (rows + bounds.run_rows) * price + (1 + bounds.run_rows) * costs[index]
-            saved = apart - (rows + 1 + bounds.run_rows) * joint_price
-            if saved >= 0 and (rows + 1) * joint_price <= bounds.cost and (best is None or saved > best[0]):
-                best = saved, shorter, joint, joint_price
+            row = waiting[order[place]]
+            joint = tariff.joined(padded, row)
+            apart = (rows + bounds.run_rows) * padded.cost + (1 + bounds.run_rows) * row.cost
+            saved = apart - (rows + 1 + bounds.run_rows) * joint.cost
+            if saved >= most and (rows + 1) * joint.cost <= bounds.cost:
+                best, most = (place, joint), saved
         if best is None:
             break
-        _, shorter, padded, price = best
-        low, high = (low - 1, high) if shorter else (low, high + 1)
+        place, padded = best
+        low, high = min(low, place), max(high, place + 1)
     return order[low:high]

@@ -50,8 +50,9 @@ class Intake(Generic[TicketT]):
     """Tickets on their way through an engine: they wait until they are taken, and are pending until they are done.
 
     Groups stand in a ring. Who takes tickets is shown the oldest of each group in turn, then the second oldest of each,
-    and so on; a group that was served goes to the end of the ring. So a ticket comes first, whatever arrives after it,
-    once every group before its own has been served, and that again for each ticket ahead of it in its own.
+    and so on; a group that was served goes to the end of the ring. So the first is of the group that has gone unserved
+    for the longest: who always takes the first lets nobody wait for more batches than there were groups before it, and
+    that again for each ticket before it in its own.
     """
 
     def __init__(self, limit: int, observer: Observer) -> None:
@@ -110,6 +111,8 @@ class Intake(Generic[TicketT]):
             chosen = choose(upcoming) if upcoming else []
             for ticket in chosen:
                 self._remove(ticket)
+                if (key := _ring_key(ticket)) in self._ring:
+                    self._ring.move_to_end(key)
             depth = self._depth
         if chosen:
             self._observer.queued(depth)
@@ -177,14 +180,12 @@ class Intake(Generic[TicketT]):
         return found[:count]
 
     def _remove(self, ticket: TicketT) -> bool:
-        """Take a ticket out of the ring, if it is in it; its group has had its turn."""
+        """Take a ticket out of the ring, if it is in it."""
         key = _ring_key(ticket)
         group = self._ring.get(key)
         if group is None or group.pop(ticket.number, None) is None:
             return False
-        if group:
-            self._ring.move_to_end(key)
-        else:
+        if not group:
             del self._ring[key]
         self._depth -= 1
         return True

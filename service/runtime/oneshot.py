@@ -13,7 +13,7 @@ import numpy as np
 
 from contract.signature import PredictSignature
 from service.runtime.bundle import Bundle
-from service.runtime.cutting import Bounds, Sizes, Tariff, cut_batch
+from service.runtime.cutting import Bounds, Extent, Tariff, cut_batch
 from service.runtime.errors import EngineFailedError, NoAttentionError
 from service.runtime.intake import Admission, Intake
 from service.runtime.limits import check_limits
@@ -34,7 +34,7 @@ class OneShotSettings:
     padding costs less than a run of its own, which costs as much as `run_rows` more rows of its length. Only the next
     `window` rows in turn are looked at.
 
-    `workers` batches run at once, each on a thread of its own; a single one computes on the process's shared pool.
+    `workers` batches run at once, each on a thread of its own beside the process's pool.
     """
 
     max_queue: int = 1024
@@ -47,11 +47,11 @@ class OneShotSettings:
 
 @dataclass(eq=False)
 class Ticket(Admission[Prediction]):
-    """A submitted request and its size along each axis, by name and as its tariff has them."""
+    """A submitted request, its size along each axis by name, and what it costs."""
 
     request: PredictRequest
-    named_sizes: dict[str, int]
-    sizes: Sizes
+    sizes: dict[str, int]
+    extent: Extent
 
 
 class OneShotEngine:
@@ -75,8 +75,7 @@ class OneShotEngine:
         self._tariff = Tariff(signature.inputs)
         self._bounds = Bounds(self.settings.max_rows, self.settings.max_cost, self.settings.run_rows)
         self._intake: Intake[Ticket] = Intake(self.settings.max_queue, self._observer)
-        session = bundle.session("predict", pooled=self.settings.workers == 1)
-        self._predictor = Predictor(session, signature, self._limits, bundle.provider)
+        self._predictor = Predictor(bundle.session("predict"), signature, self._limits, bundle.provider)
         self._threads: list[threading.Thread] = []
 
     @property
@@ -104,8 +103,8 @@ class OneShotEngine:
         Raises:
             InputTooLongError, QueueFullError, ShuttingDownError: at once, with the reason.
         """
-        named = check_limits(self._signature.inputs, request.inputs, self._limits)
-        ticket = Ticket(request.deadline, request.group, request, named, self._tariff.sizes(named))
+        sizes = check_limits(self._signature.inputs, request.inputs, self._limits)
+        ticket = Ticket(request.deadline, request.group, request, sizes, self._tariff.extent(sizes))
         self._intake.add(ticket)
         return ticket
 
@@ -142,7 +141,7 @@ class OneShotEngine:
         runs = [(small, 1), (small, min(4, self.settings.max_rows))]
         if self.bundle.provider == "cuda":
             longest = {axis: self._limits.of(axis) for axis in self._tariff.axes}
-            affordable = self.settings.max_cost // self._tariff.cost(self._tariff.sizes(longest))
+            affordable = self.settings.max_cost // self._tariff.extent(longest).cost
             runs.append((longest, max(1, min(affordable, self.settings.max_rows))))
         for sizes, count in runs:
             row = {
@@ -159,13 +158,13 @@ class OneShotEngine:
                 self._predict(batch)
 
     def _cut(self, upcoming: Sequence[Ticket]) -> list[Ticket]:
-        return [upcoming[i] for i in cut_batch([ticket.sizes for ticket in upcoming], self._tariff, self._bounds)]
+        return [upcoming[i] for i in cut_batch([ticket.extent for ticket in upcoming], self._tariff, self._bounds)]
 
     def _predict(self, tickets: Sequence[Ticket]) -> None:
         """Run a batch; if it fails, each half of it, so that one bad row does not fail its neighbours."""
         started = time.monotonic()
         try:
-            rows = self._predictor.run([t.request.inputs for t in tickets], [t.named_sizes for t in tickets])
+            rows = self._predictor.run([t.request.inputs for t in tickets], [t.sizes for t in tickets])
         except Exception as error:  # noqa: BLE001 - whatever fails, the loop must go on for the others
             self._separate(tickets, error)
             return
@@ -176,8 +175,8 @@ class OneShotEngine:
         # Told when the results are on their way: nobody waits for the figures.
         for ticket in tickets:
             self._observer.admitted(started - ticket.submitted)
-        cost = len(tickets) * self._tariff.cost(tuple(map(max, zip(*(t.sizes for t in tickets), strict=True))))
-        filled = sum(self._tariff.cost(ticket.sizes) for ticket in tickets)
+        cost = len(tickets) * self._tariff.padded(ticket.extent for ticket in tickets).cost
+        filled = sum(ticket.extent.cost for ticket in tickets)
         self._observer.predicted(len(tickets), cost, 1.0 - filled / cost, ended - started)
 
     def _separate(self, tickets: Sequence[Ticket], error: Exception) -> None:

@@ -66,22 +66,17 @@ def configure_threads(intra_op: int) -> None:
         _pool_sizes.append(intra_op)
 
 
-def create_session(
-    path: Path, provider: Provider, *, prepack: bool = True, optimise: bool = True, pooled: bool = True
-) -> InferenceSession:
+def create_session(path: Path, provider: Provider, *, prepack: bool = True, optimise: bool = True) -> InferenceSession:
     """Open a graph on a provider.
 
-    `prepack=False` saves the memory of the rearranged weights at the price of speed, for graphs that run seldom. Unless
-    it is `pooled`, the session computes on the thread that calls it and nowhere else.
+    `prepack=False` saves the memory of the rearranged weights at the price of speed, for graphs that run seldom.
     """
     configure_threads(1)
     options = ort.SessionOptions()
     options.log_severity_level = _ERROR_LEVEL
     options.enable_mem_pattern = False  # shapes vary between calls
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.use_per_session_threads = not pooled
-    if not pooled:
-        options.intra_op_num_threads = 1
+    options.use_per_session_threads = False
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     if not prepack:
