@@ -149,8 +149,8 @@ class EncoderLayer(nn.Module):
         self.feed_forward = FeedForward(hidden_size, feed_forward_size, activation_dropout)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """`x [rows, source, hidden]`, `lengths [rows]` → same shape as `x`."""
+    def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """`x [rows, source, hidden]`, `lengths [rows]` (None: causal) → same shape as `x`."""
         x = x + self.dropout(self.self_attention(self.self_attention_norm(x), lengths))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 

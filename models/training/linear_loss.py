@@ -15,21 +15,25 @@ from torch import Tensor
 
 from models.training.loss import TINIEST
 
-CHUNK = 192
-"""Positions handled at once: enough to keep the matrix products fast, few enough for a second-level cache."""
+CHUNK = 1 << 23
+"""Logits computed at once: positions enough to keep the matrix products fast, few enough to stay in a cache."""
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, table: Tensor, labels: Tensor, dtype: torch.dtype) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, table: Tensor, labels: Tensor, weights: Tensor | None, dtype: torch.dtype
+    ) -> Tensor:
         rows, columns = hidden.to(dtype), table.to(dtype)
+        others = torch.zeros(len(table), dtype=dtype, device=table.device) if weights is None else weights.to(dtype)
         hidden_gradient, table_gradient = torch.empty_like(hidden), torch.zeros_like(table, dtype=torch.float32)
         total = torch.zeros((), device=hidden.device)
-        count = max(len(labels), 1)
-        for start in range(0, len(labels), CHUNK):
-            part = slice(start, start + CHUNK)
+        count, step = max(len(labels), 1), max(CHUNK // len(table), 1)
+        for start in range(0, len(labels), step):
+            part = slice(start, start + step)
             chunk, label = rows[part], labels[part].unsqueeze(1)
-            errors = (chunk @ columns.T).softmax(dim=1)  # probabilities, until the label's is told from 1
+            logits = torch.addmm(others, chunk, columns.T)
+            errors = logits.scatter_add_(1, label, -others[label]).softmax(dim=1)
             probability = errors.gather(1, label)
             total -= probability.float().clamp_min(TINIEST).log().sum()
             errors.scatter_(1, label, probability - 1)
@@ -39,12 +43,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total / count
 
     @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         hidden_gradient, table_gradient = ctx.saved_tensors
-        return hidden_gradient * outer[0], table_gradient * outer[0], None, None
+        return hidden_gradient * outer[0], table_gradient * outer[0], None, None, None
 
 
-def linear_cross_entropy(hidden: Tensor, table: Tensor, labels: Tensor) -> Tensor:
+def linear_cross_entropy(hidden: Tensor, table: Tensor, labels: Tensor, log_weights: Tensor | None = None) -> Tensor:
     """Mean cross-entropy of `softmax(hidden · tableᵀ)`.
 
     Products are in the dtype of autocast where that is on, sums over positions always in fp32.
@@ -53,6 +57,9 @@ def linear_cross_entropy(hidden: Tensor, table: Tensor, labels: Tensor) -> Tenso
         hidden: `[positions, size]`.
         table: `[outputs, size]`.
         labels: `[positions]`, each a row of the table.
+        log_weights: `[outputs]`, logarithm of how often each output counts where it is not the label: for a sample of
+            a larger table, minus the logarithm of the probability of being in it makes the sum over the sample an
+            unbiased estimate of the sum over all (Bengio and Senécal 2008).
 
     Returns:
         A scalar; 0 when there is no position.
@@ -60,5 +67,5 @@ def linear_cross_entropy(hidden: Tensor, table: Tensor, labels: Tensor) -> Tenso
     device = hidden.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
     with torch.autocast(device, enabled=False):
-        loss: Tensor = _LinearCrossEntropy.apply(hidden, table, labels, dtype)
+        loss: Tensor = _LinearCrossEntropy.apply(hidden, table, labels, log_weights, dtype)
     return loss
