@@ -12,8 +12,11 @@ from onnx_ir.passes import common
 
 from export.passes.values import add_constant, constant, remove_unused, replace
 
-_FOLDED = {"Cast", "Concat", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
-"""Movements of data; arithmetic on constants belongs into an architecture's constructor."""
+_MOVEMENTS = {"Cast", "Concat", "Expand", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
+_UNIT_ROWS = {"ReduceL2", "Clip", "Div"}
+_FOLDED = _MOVEMENTS | _UNIT_ROWS
+"""Movements of data, and the rows of a table brought to length 1; other arithmetic on constants belongs into an
+architecture's constructor."""
 
 
 def fold_constants(model: ir.Model) -> None:
