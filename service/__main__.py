@@ -93,19 +93,31 @@ def list_bundles(
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle: NAME/ (its newest version) or NAME/VERSION/.")],
-    beam_size: Annotated[int | None, typer.Option(help="1 is greedy; else the bundle's default.")] = None,
-    length_penalty: Annotated[float | None, typer.Option(help="Else the bundle's default.")] = None,
-    max_length: Annotated[int | None, typer.Option(help="Longest translation of a sentence, in tokens.")] = None,
-    truncate: Annotated[bool, typer.Option(help="Cut sentences beyond the model's limit.")] = False,
+    beam_size: Annotated[int | None, typer.Option(help="translate: 1 is greedy; else the bundle's default.")] = None,
+    length_penalty: Annotated[float | None, typer.Option(help="translate: else the bundle's default.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="translate: longest output of a sentence, in tokens.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="classify, recommend: how many labels or items.")] = None,
+    exclude_seen: Annotated[bool, typer.Option(help="recommend: leave out the session's own items.")] = False,
+    truncate: Annotated[bool, typer.Option(help="translate, classify, tag: cut what is beyond the limit.")] = False,
     precision: Annotated[str | None, typer.Option(help="fp32, int8 or fp16; else the provider's own choice.")] = None,
     threads: Annotated[int | None, typer.Option(help="Compute threads; else all cores.")] = None,
 ) -> None:
-    """Translate lines from standard input to standard output, in order, without a server."""
+    """Lines from standard input through a model to standard output, in order, without a server.
+
+    A line is a text, or a session of item ids. Translations come out as text, all else as JSON.
+    """
     from service.predict import predict_lines
     from service.runtime.errors import RefusalError
-    from service.tasks.translate import Options
 
-    options = Options(beam_size=beam_size, length_penalty=length_penalty, max_length=max_length, truncate=truncate)
+    asked = {
+        "beam_size": beam_size,
+        "length_penalty": length_penalty,
+        "max_length": max_length,
+        "top_k": top_k,
+        "exclude_seen": exclude_seen or None,
+        "truncate": truncate or None,
+    }
+    options = {name: value for name, value in asked.items() if value is not None}
     given = {"precision": precision, "threads": threads or available_cores()}
     settings = _settings({name: value for name, value in given.items() if value is not None})
     try:

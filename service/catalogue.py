@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from contract.tasks import TaskName
 from service.bundles import find_bundles
-from service.metrics import EngineMetrics
-from service.runtime.bundle import Bundle, open_bundle
-from service.runtime.decoding import DecodingEngine, EngineSettings
+from service.kinds import KINDS, Kind, Model, TaskT
+from service.runtime.bundle import open_bundle
 from service.runtime.session import configure_threads
 from service.settings import Settings
-from service.tasks.translate import TextLimits, Translator
 
 _LOG = logging.getLogger("bentoml.seqserve")
 
@@ -29,57 +27,43 @@ class UnknownModelError(LookupError):
         super().__init__(f"{asked}{for_task}; there is {', '.join(known) or 'none'}")
 
 
-@dataclass(frozen=True)
-class Model:
-    """A loaded bundle: its engine, what stands around it, and where its figures go."""
-
-    bundle: Bundle
-    engine: DecodingEngine
-    translator: Translator
-    metrics: EngineMetrics
-
-    @property
-    def name(self) -> str:
-        """Name of the bundle, by which requests pick it."""
-        return self.bundle.manifest.name
-
-
 class Catalogue:
     """Every model that is served."""
 
-    def __init__(self, models: Iterable[Model], defaults: dict[TaskName, str]) -> None:
+    def __init__(self, models: Iterable[Model[object]], defaults: dict[TaskName, str]) -> None:
         self._models = {model.name: model for model in models}
         self._defaults = dict(defaults)
         for task, name in defaults.items():
-            self.pick(task, name)
+            self.pick(KINDS[task], name)
         for model in self._models.values():
             self._defaults.setdefault(model.bundle.manifest.task, model.name)
 
-    def __iter__(self) -> Iterator[Model]:
+    def __iter__(self) -> Iterator[Model[object]]:
         return iter(self._models.values())
 
-    def is_default(self, model: Model) -> bool:
+    def is_default(self, model: Model[object]) -> bool:
         """Whether a model serves its task's requests that name none."""
         return self._defaults[model.bundle.manifest.task] == model.name
 
-    def get(self, name: str) -> Model | None:
+    def get(self, name: str) -> Model[object] | None:
         """The model of a name."""
         return self._models.get(name)
 
-    def pick(self, task: TaskName, name: str | None) -> Model:
-        """The model of a name, or the task's default.
+    def pick(self, kind: Kind[TaskT], name: str | None) -> Model[TaskT]:
+        """The model of a name, or the default of the kind's task.
 
         Raises:
             UnknownModelError: none is served that fits.
         """
-        found = self._models.get(name or self._defaults.get(task, ""))
-        if found is None or found.bundle.manifest.task != task:
-            raise UnknownModelError(task, name, self._models)
-        return found
+        found = self._models.get(name or self._defaults.get(kind.task, ""))
+        if found is None or found.bundle.manifest.task != kind.task:
+            raise UnknownModelError(kind.task, name, self._models)
+        # The manifest's task says which kind it was loaded as.
+        return cast("Model[TaskT]", found)
 
     @property
     def alive(self) -> bool:
-        """Whether every engine's loop runs."""
+        """Whether every engine works."""
         return all(model.engine.alive for model in self)
 
     def close(self, *, drain: bool) -> None:
@@ -96,7 +80,7 @@ def load_catalogue(settings: Settings) -> Catalogue:
         UnknownModelError: the settings' default model of a task is not there.
     """
     configure_threads(settings.compute_threads)
-    models: list[Model] = []
+    models: list[Model[object]] = []
     with ExitStack() as loaded:
         for folder in find_bundles(settings):
             models.append(load_model(folder, settings))
@@ -106,19 +90,11 @@ def load_catalogue(settings: Settings) -> Catalogue:
     return catalogue
 
 
-def load_model(folder: Path, settings: Settings) -> Model:
+def load_model(folder: Path, settings: Settings) -> Model[object]:
     """Load and warm up one bundle."""
     bundle = open_bundle(folder, precision=settings.precision, provider=settings.provider)
     manifest = bundle.manifest
-    metrics = EngineMetrics(manifest, bundle.variant.precision, bundle.provider)
-    bounds = EngineSettings(max_queue=settings.max_queue)
-    if settings.slots is not None:
-        bounds = replace(bounds, slots=settings.slots)
-    engine = DecodingEngine(bundle, bounds, metrics)
-    engine.start()
-    limits = TextLimits(settings.max_characters, settings.max_explain_tokens, settings.max_beam_size)
-    _LOG.info(
-        "%s %s is loaded: %s on %s, %d slots",
-        manifest.name, manifest.version, bundle.variant.precision, bundle.provider, engine.slots,
-    )  # fmt: skip
-    return Model(bundle, engine, Translator(bundle, limits), metrics)
+    model = KINDS[manifest.task].load(bundle, settings)
+    model.engine.start()
+    _LOG.info("%s %s is loaded: %s on %s", manifest.name, manifest.version, bundle.variant.precision, bundle.provider)
+    return model

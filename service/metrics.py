@@ -16,7 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from contract.manifest import Manifest
 from service.runtime.requests import Generation, Observer
 
-__all__ = ["CONTENT_TYPE_LATEST", "EngineMetrics", "render"]
+__all__ = ["CONTENT_TYPE_LATEST", "DecodingMetrics", "ModelMetrics", "OneShotMetrics", "render"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _STEP_SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 1.0)
@@ -32,13 +32,19 @@ REQUEST_DURATION = Histogram(
 )
 REJECTED = Counter("seqserve_rejected_total", "Requests that were not served.", ("task", "reason"))
 PREPROCESS = Histogram(
-    "seqserve_preprocess_duration_seconds", "Text to ids, a request.", ("task", "model"), buckets=_STEP_SECONDS
+    "seqserve_preprocess_duration_seconds",
+    "From what was sent to ids, a request.",
+    ("task", "model"),
+    buckets=_STEP_SECONDS,
 )
 POSTPROCESS = Histogram(
-    "seqserve_postprocess_duration_seconds", "Ids to text, a request.", ("task", "model"), buckets=_STEP_SECONDS
+    "seqserve_postprocess_duration_seconds",
+    "From what the model gave to what is replied, a request.",
+    ("task", "model"),
+    buckets=_STEP_SECONDS,
 )
 QUEUE = Histogram(
-    "seqserve_queue_duration_seconds", "From submission to admission, a sentence.", ("model",), buckets=_SECONDS
+    "seqserve_queue_duration_seconds", "From submission to the start of work, a row.", ("model",), buckets=_SECONDS
 )
 INFERENCE = Histogram(
     "seqserve_inference_duration_seconds", "One run of a graph.", ("model", "graph"), buckets=_STEP_SECONDS
@@ -54,57 +60,75 @@ INTER_TOKEN = Histogram(
 )
 BATCH_ROWS = Histogram("seqserve_batch_rows", "Rows of one run of a graph.", ("model", "graph"), buckets=_ROWS)
 BATCH_COST = Histogram(
-    "seqserve_batch_cost_tokens", "Rows × padded length of one encoded batch.", ("model",), buckets=_COST
+    "seqserve_batch_cost_tokens", "Rows × padded size of the inputs of one batch.", ("model",), buckets=_COST
 )
 PADDING = Histogram(
-    "seqserve_batch_padding_ratio", "Share of padding in one encoded batch.", ("model",), buckets=_RATIO
+    "seqserve_batch_padding_ratio", "Share of padding in one batch of inputs.", ("model",), buckets=_RATIO
 )
-QUEUE_DEPTH = Gauge("seqserve_queue_depth", "Sentences that wait for slots.", ("model",), multiprocess_mode="livesum")
+QUEUE_DEPTH = Gauge("seqserve_queue_depth", "Rows that wait.", ("model",), multiprocess_mode="livesum")
 RUNNING_ROWS = Gauge("seqserve_running_rows", "Rows that are being decoded.", ("model",), multiprocess_mode="livesum")
 TOKENS = Counter("seqserve_tokens_total", "Tokens read and written.", ("model", "direction"))
 MODEL_INFO = Gauge(
     "seqserve_model_info",
     "1 for each model that is loaded.",
-    ("model", "version", "precision", "provider"),
+    ("model", "version", "task", "precision", "provider"),
     multiprocess_mode="livemax",
 )
 
 
-class EngineMetrics(Observer):
-    """One model's figures, as the runtime reports them."""
+class ModelMetrics(Observer):
+    """One model's figures, as the HTTP face and the runtime report them."""
 
     def __init__(self, manifest: Manifest, precision: str, provider: str) -> None:
         name = manifest.name
-        MODEL_INFO.labels(name, manifest.version, precision, provider).set(1)
+        MODEL_INFO.labels(name, manifest.version, manifest.task, precision, provider).set(1)
         self._preprocess = PREPROCESS.labels(manifest.task, name)
         self._postprocess = POSTPROCESS.labels(manifest.task, name)
-        self._queue = QUEUE.labels(name)
-        self._encode_seconds, self._step_seconds = INFERENCE.labels(name, "encode"), INFERENCE.labels(name, "step")
-        self._encode_rows, self._step_rows = BATCH_ROWS.labels(name, "encode"), BATCH_ROWS.labels(name, "step")
+        self._queue, self._depth = QUEUE.labels(name), QUEUE_DEPTH.labels(name)
         self._cost, self._padding = BATCH_COST.labels(name), PADDING.labels(name)
-        self._first_token, self._inter_token = FIRST_TOKEN.labels(name), INTER_TOKEN.labels(name)
-        self._depth, self._running = QUEUE_DEPTH.labels(name), RUNNING_ROWS.labels(name)
-        self._read, self._written = TOKENS.labels(name, "input"), TOKENS.labels(name, "output")
+        self._read = TOKENS.labels(name, "input")
 
     def preprocessed(self, seconds: float, tokens: int) -> None:
-        """A request's texts became this many ids."""
+        """What a request sent became this many ids."""
         self._preprocess.observe(seconds)
         self._read.inc(tokens)
 
     def postprocessed(self, seconds: float) -> None:
-        """A request's ids became text."""
+        """What the model gave became what is replied."""
         self._postprocess.observe(seconds)
 
-    def sampled(self, depth: int, rows: int) -> None:
-        """What the gauges show when they are read: a loop with nothing to do reports nothing by itself."""
+    def sampled(self, depth: int, rows: int | None) -> None:
+        """What the gauges show when they are read: an engine with nothing to do reports nothing by itself.
+
+        `rows` are those that a model which decodes is decoding.
+        """
         self._depth.set(depth)
-        self._running.set(rows)
 
     def queued(self, depth: int) -> None:
         self._depth.set(depth)
 
     def admitted(self, queue_seconds: float) -> None:
         self._queue.observe(queue_seconds)
+
+    def dropped(self, reason: str) -> None:
+        """A row was dropped; its request is counted once, by the HTTP face, under the same reason."""
+
+
+class DecodingMetrics(ModelMetrics):
+    """The figures of a model that decodes."""
+
+    def __init__(self, manifest: Manifest, precision: str, provider: str) -> None:
+        super().__init__(manifest, precision, provider)
+        name = manifest.name
+        self._encode_seconds, self._step_seconds = INFERENCE.labels(name, "encode"), INFERENCE.labels(name, "step")
+        self._encode_rows, self._step_rows = BATCH_ROWS.labels(name, "encode"), BATCH_ROWS.labels(name, "step")
+        self._first_token, self._inter_token = FIRST_TOKEN.labels(name), INTER_TOKEN.labels(name)
+        self._running = RUNNING_ROWS.labels(name)
+        self._written = TOKENS.labels(name, "output")
+
+    def sampled(self, depth: int, rows: int | None) -> None:
+        super().sampled(depth, rows)
+        self._running.set(rows or 0)
 
     def encoded(self, rows: int, cost: int, padding: float, seconds: float) -> None:
         self._encode_seconds.observe(seconds)
@@ -126,8 +150,20 @@ class EngineMetrics(Observer):
             after_first = generation.total_seconds - generation.first_token_seconds
             self._inter_token.observe(after_first / (generation.steps - 1))
 
-    def dropped(self, reason: str) -> None:
-        """A sentence was dropped; its request is counted once, by the HTTP face, under the same reason."""
+
+class OneShotMetrics(ModelMetrics):
+    """The figures of a model that answers in a single pass."""
+
+    def __init__(self, manifest: Manifest, precision: str, provider: str) -> None:
+        super().__init__(manifest, precision, provider)
+        self._seconds = INFERENCE.labels(manifest.name, "predict")
+        self._rows = BATCH_ROWS.labels(manifest.name, "predict")
+
+    def predicted(self, rows: int, cost: int, padding: float, seconds: float) -> None:
+        self._seconds.observe(seconds)
+        self._rows.observe(rows)
+        self._cost.observe(cost)
+        self._padding.observe(padding)
 
 
 def render() -> bytes:

@@ -2,68 +2,132 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.catalogue import Model, load_model
-from service.runtime.decoding import Ticket
+from contract.items import ItemId
+from contract.tasks import TaskName
+from service.api.schemas.classify import prediction_reply
+from service.api.schemas.recommend import recommendation_reply
+from service.api.schemas.tag import tagging_reply
+from service.catalogue import load_model
+from service.kinds import Model
+from service.runtime.requests import Ticket
 from service.runtime.session import configure_threads
 from service.settings import Settings
-from service.tasks.errors import TaskRefusalError
-from service.tasks.translate import Options, Piece
+from service.tasks import classify, recommend, tag, translate
+from service.tasks.errors import BadOptionError, TaskRefusalError
+from service.tasks.work import Task, Work
+
+AnyTask = Task[Any, Any, Any, Any, Any]
+AnyWork = Work[Any, Any, Any]
 
 
-def predict_lines(folder: Path, lines: list[str], options: Options, settings: Settings) -> Iterator[str]:
-    """The translation of each line, in order; empty lines stay empty.
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """How a task's lines are read and its results are written."""
+
+    options: type
+    read: Callable[[Any, str], Any]
+    write: Callable[[Any], str]
+
+
+def predict_lines(folder: Path, lines: list[str], options: Mapping[str, object], settings: Settings) -> Iterator[str]:
+    """What becomes of each line, in order; empty lines stay empty.
+
+    A line is a text, or a session: item ids with spaces between them, or a JSON list. A translation is written as text,
+    anything else as the JSON object that the service would reply.
 
     Raises:
         BundleError: the folder is not a bundle that runs here.
-        RefusalError: a line or an option is not taken; the message names the line.
+        RefusalError: a line or an option is not taken; the message names it.
     """
     configure_threads(settings.compute_threads)
     model = load_model(folder, settings)
-    columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(model.bundle.manifest.task), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=Console(stderr=True)) as progress:
-            task = progress.add_task("", total=len(lines))
-            for line in _translate(model, lines, options, settings.max_queue):
+            bar = progress.add_task("", total=len(lines))
+            for line in _predict(model, lines, options, settings.max_queue):
                 yield line
-                progress.advance(task)
+                progress.advance(bar)
     finally:
         model.engine.close(drain=False)
 
 
-def _translate(model: Model, lines: list[str], options: Options, queue: int) -> Iterator[str]:
+def _predict(model: Model[Any], lines: list[str], given: Mapping[str, object], queue: int) -> Iterator[str]:
     """Keep the engine's queue full, and take results off at the front."""
-    search = model.translator.search(options)
-    submitted: deque[tuple[list[Piece], list[Ticket]]] = deque()
+    task: AnyTask = model.task
+    form = _FORMS[model.bundle.manifest.task]
+    options = _options(model, form, given)
+    submitted: deque[tuple[AnyWork | None, list[Ticket[Any]]]] = deque()
     waiting = 0
 
     def first() -> str:
         nonlocal waiting
-        pieces, tickets = submitted.popleft()
+        work, tickets = submitted.popleft()
         waiting -= len(tickets)
-        if not pieces:
-            return ""
-        return model.translator.write(pieces, [ticket.future.result() for ticket in tickets], search).best.text
+        return "" if work is None else form.write(work.result([ticket.future.result() for ticket in tickets]))
 
     for number, line in enumerate(lines, start=1):
-        pieces = _read(model, line, options, number) if line.strip() else []
-        while submitted and waiting + len(pieces) > queue:
+        work = _read(task, form, line, options, number) if line.strip() else None
+        while submitted and work is not None and waiting + work.rows > queue:
             yield first()
-        tickets = [model.engine.submit(model.translator.request(piece, search, options)) for piece in pieces]
+        tickets = [task.engine.submit(request) for request in work.requests(None, 0)] if work else []
         waiting += len(tickets)
-        submitted.append((pieces, tickets))
+        submitted.append((work, tickets))
     while submitted:
         yield first()
 
 
-def _read(model: Model, line: str, options: Options, number: int) -> list[Piece]:
+def _options(model: Model[Any], form: Form, given: Mapping[str, object]) -> object:
+    known = {field.name for field in dataclasses.fields(form.options)}
+    for name in given:
+        if name not in known:
+            manifest = model.bundle.manifest
+            raise BadOptionError(f"{name} is no option of {manifest.name!r}, a model for {manifest.task}", name)
+    return form.options(**given)
+
+
+def _read(task: AnyTask, form: Form, line: str, options: object, number: int) -> AnyWork:
     try:
-        return model.translator.read(line, options, f"line {number}")
+        return task.read(form.read(task, line), options, f"line {number}")
     except TaskRefusalError as error:
         raise type(error)(f"line {number}: {error}", error.field) from error
+
+
+def _session(recommender: recommend.Recommender, line: str) -> list[ItemId]:
+    if not line.lstrip().startswith("["):
+        catalogue = recommender.catalogue
+        indices = [(name, catalogue.parse(name)) for name in line.split()]
+        return [name if index is None else catalogue.item(index) for name, index in indices]
+    try:
+        items = json.loads(line)
+    except ValueError as error:
+        raise BadOptionError(f"not a JSON list of item ids: {error}", "session") from error
+    if not all(isinstance(item, str | int) and not isinstance(item, bool) for item in items):
+        raise BadOptionError("item ids are texts or integers", "session")
+    return list(items)
+
+
+_FORMS: dict[TaskName, Form] = {
+    "translate": Form(translate.Options, lambda _task, line: line, lambda found: found.best.text),
+    "classify": Form(
+        classify.Options,
+        lambda _task, line: line,
+        lambda found: prediction_reply(found).model_dump_json(exclude_none=True),
+    ),
+    "tag": Form(
+        tag.Options, lambda _task, line: line, lambda found: tagging_reply(found).model_dump_json(exclude_none=True)
+    ),
+    "recommend": Form(
+        recommend.Options, _session, lambda found: recommendation_reply(found).model_dump_json(exclude_none=True)
+    ),
+}

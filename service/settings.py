@@ -54,14 +54,16 @@ class Settings(BaseSettings):
     """Compute threads of a worker; else its share of the cores but one, which is left to HTTP."""
     slots: int | None = Field(default=None, ge=1)
     """Rows that a model decodes at once; else the runtime's own figure."""
-    max_queue: int = Field(default=1024, ge=1)
-    """Sentences that may wait for slots, a model; past it, requests get 429."""
+    max_queue: int = Field(default=4096, ge=1)
+    """Rows (sentences, texts, sessions) that may wait, a model; past it, requests get 429."""
 
     max_body_bytes: int = Field(default=1 << 20, ge=1)
     """Longest body."""
-    max_items: int = Field(default=128, ge=1)
-    """Most texts in a request."""
-    max_sentences: int = Field(default=512, ge=1)
+    max_items: int = Field(default=1000, ge=1)
+    """Most texts or sessions in a request."""
+    max_explained_items: int = Field(default=32, ge=1)
+    """Most of them in a request that asks for attention maps."""
+    max_sentences: int = Field(default=2048, ge=1)
     """Most sentences in a request, over all its texts; at most `max_queue`."""
     max_characters: int = Field(default=20_000, ge=1)
     """Longest text."""

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from service.api.classify import add_classify_routes
 from service.api.docs import add_docs, problem_replies
 from service.api.errors import (
     CLIENT_GONE,
@@ -18,9 +19,12 @@ from service.api.errors import (
 from service.api.gate import METRICS_PATH, Gate, context_of
 from service.api.life import Life
 from service.api.models import add_model_routes
+from service.api.recommend import add_recommend_routes
 from service.api.route import StrictRoute
+from service.api.tag import add_tag_routes
 from service.api.translate import add_translate_routes
 from service.catalogue import UnknownModelError
+from service.kinds import SlotEngine
 from service.metrics import CONTENT_TYPE_LATEST, render
 from service.runtime.errors import RefusalError
 from service.settings import Settings
@@ -47,6 +51,9 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
     app.router.route_class = StrictRoute
     # Routes stand on the app itself: a router within it would be searched a second time, for every request.
     add_translate_routes(app, life, settings)
+    add_classify_routes(app, life, settings)
+    add_tag_routes(app, life, settings)
+    add_recommend_routes(app, life, settings)
     add_model_routes(app, life)
     _add_metrics(app, life)
     if settings.docs:
@@ -71,7 +78,9 @@ def _add_metrics(app: FastAPI, life: Life) -> None:
     def metrics() -> Response:
         if life.loaded:
             for model in life.catalogue:
-                model.metrics.sampled(model.engine.queue_depth, model.engine.running_rows)
+                engine = model.engine
+                rows = engine.running_rows if isinstance(engine, SlotEngine) else None
+                model.metrics.sampled(engine.queue_depth, rows)
         return Response(render(), media_type=CONTENT_TYPE_LATEST)
 
 

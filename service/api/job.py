@@ -1,109 +1,122 @@
-"""A translate request between HTTP and the engine: many texts, each of many sentences, as one flat list."""
+"""A request between HTTP and the engine: items, each of some rows, as one flat list; and back."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from service.api.schemas import TranslateReply, translation_reply
-from service.catalogue import Model
+from starlette.types import Receive
+
+from service.api.waiting import gather
+from service.kinds import Model
 from service.runtime.errors import DeadlineExceededError
-from service.runtime.requests import GenerateRequest, Generation, Search
 from service.settings import Settings
 from service.tasks.errors import BadOptionError, TooManySentencesError
-from service.tasks.translate import Options, Piece, Translation
+from service.tasks.work import Task, Work
 
-_INLINE_CHARACTERS = 4_000
-"""Up to here, reading a text is quicker than handing it to a thread and back."""
+_INLINE_LENGTH = 4_000
+"""Up to so many characters or ids, reading them is quicker than handing them to a thread and back."""
 _EXPLAINING = ThreadPoolExecutor(1, "explain")
-"""One at a time: an attention map is for looking at, and must not take the cores from translating."""
+"""One at a time: an attention map is for looking at, and must not take the cores from the work."""
+_groups = itertools.count(1)
+
+ItemT = TypeVar("ItemT", bound=Sequence[Any])
+OptionsT = TypeVar("OptionsT")
+RequestT = TypeVar("RequestT")
+OutcomeT = TypeVar("OutcomeT")
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
-class Job:
-    """One request's work. `texts` holds the sentences of each text."""
+class Job(Generic[RequestT, OutcomeT, ResultT]):
+    """One request's work, item by item. `long` work is done on a thread, so that others are served meanwhile."""
 
-    model: Model
-    options: Options
-    search: Search
-    texts: list[list[Piece]]
-
-    @property
-    def pieces(self) -> list[Piece]:
-        """All sentences in order."""
-        return [piece for pieces in self.texts for piece in pieces]
+    model: Model[Task[Any, Any, RequestT, OutcomeT, ResultT]]
+    works: list[Work[RequestT, OutcomeT, ResultT]]
+    long: bool
 
     @classmethod
-    async def prepare(cls, model: Model, texts: list[str], options: Options, settings: Settings) -> Job:
-        """Read a request's texts.
+    async def prepare(
+        cls,
+        model: Model[Task[ItemT, OptionsT, RequestT, OutcomeT, ResultT]],
+        items: list[ItemT],
+        options: OptionsT,
+        field: str,
+        settings: Settings,
+    ) -> Job[RequestT, OutcomeT, ResultT]:
+        """Read a request's items; `field` of the body held them.
 
         Raises:
-            RefusalError: a text or an option that is not taken.
+            RefusalError: an item or an option is not taken, or they are too many.
         """
         started = time.perf_counter()
-        if len(texts) > settings.max_items:
-            raise BadOptionError(f"{len(texts)} texts, the limit is {settings.max_items}: send fewer at a time", "text")
-        if sum(map(len, texts)) <= _INLINE_CHARACTERS:
-            job = cls._read(model, texts, options, settings)
-        else:
-            job = await asyncio.to_thread(cls._read, model, texts, options, settings)
-        tokens = sum(len(piece.source.ids) for piece in job.pieces)
-        model.metrics.preprocessed(time.perf_counter() - started, tokens)
+        if len(items) > settings.max_items:
+            raise BadOptionError(f"{len(items)} items, the limit is {settings.max_items}: send fewer at a time", field)
+
+        def read() -> list[Work[RequestT, OutcomeT, ResultT]]:
+            if len(items) == 1:
+                return [model.task.read(items[0], options, field)]
+            return [model.task.read(item, options, f"{field}.{index}") for index, item in enumerate(items)]
+
+        long = sum(map(len, items)) > _INLINE_LENGTH
+        job = cls(model, await asyncio.to_thread(read) if long else read(), long)
+        job._check(field, settings)
+        model.metrics.preprocessed(time.perf_counter() - started, sum(work.size for work in job.works))
         return job
 
-    @classmethod
-    def _read(cls, model: Model, texts: list[str], options: Options, settings: Settings) -> Job:
-        search = model.translator.search(options)
-        fields = ["text"] if len(texts) == 1 else [f"text.{index}" for index in range(len(texts))]
-        read = [model.translator.read(text, options, field) for text, field in zip(texts, fields, strict=True)]
-        count = sum(map(len, read))
-        if count > settings.max_sentences:
-            raise TooManySentencesError(count, settings.max_sentences, "text")
-        return cls(model, options, search, read)
+    def requests(self, deadline: float) -> list[RequestT]:
+        """The engine's requests. `deadline` is a `time.monotonic()` instant."""
+        group = next(_groups)
+        return [request for work in self.works for request in work.requests(deadline, group)]
 
-    def requests(self, deadline: float) -> list[GenerateRequest]:
-        """The engine's requests, sentence by sentence. `deadline` is a `time.monotonic()` instant."""
-        translator = self.model.translator
-        return [translator.request(piece, self.search, self.options, deadline) for piece in self.pieces]
-
-    async def reply(self, generations: list[Generation], deadline: float) -> TranslateReply:
-        """The reply, from the results of all sentences in order.
+    async def results(self, outcomes: list[OutcomeT], deadline: float) -> list[ResultT]:
+        """A result for each item, from what became of all requests in order.
 
         Raises:
-            DeadlineExceededError: the deadline passed over the explanation.
+            DeadlineExceededError: the deadline passed over an explanation.
         """
         started = time.perf_counter()
-        parts = self._by_text(generations)
-        write = self.model.translator.write
-        translations = [write(p, g, self.search) for p, g in zip(self.texts, parts, strict=True)]
-        if self.options.explain:
-            translations = await self._explained(parts, translations, deadline)
-        manifest = self.model.bundle.manifest
-        replies = [translation_reply(translation, self.options) for translation in translations]
-        reply = TranslateReply(model=manifest.name, version=manifest.version, translations=replies)
+        following = iter(outcomes)
+        parts = [list(itertools.islice(following, work.rows)) for work in self.works]
+
+        def write() -> list[ResultT]:
+            return [work.result(part) for work, part in zip(self.works, parts, strict=True)]
+
+        if any(work.explains for work in self.works):
+            results = await _before(deadline, asyncio.get_running_loop().run_in_executor(_EXPLAINING, write))
+        else:
+            results = await asyncio.to_thread(write) if self.long else write()
         self.model.metrics.postprocessed(time.perf_counter() - started)
-        return reply
+        return results
 
-    def _by_text(self, generations: list[Generation]) -> list[list[Generation]]:
-        results = iter(generations)
-        return [[next(results) for _ in pieces] for pieces in self.texts]
+    async def run(self, receive: Receive, deadline: float) -> list[ResultT]:
+        """Have it done: a result for each item.
 
-    async def _explained(
-        self, parts: list[list[Generation]], translations: list[Translation], deadline: float
-    ) -> list[Translation]:
-        translator, engine = self.model.translator, self.model.engine
-        loop = asyncio.get_running_loop()
+        Raises:
+            RefusalError: the engine refused or failed a row, or the deadline passed.
+            ClientGoneError: nobody waits for it any more.
+        """
+        outcomes = await gather(self.model.task.engine, self.requests(deadline), receive, deadline)
+        return await self.results(outcomes, deadline)
 
-        def explain() -> list[Translation]:
-            return [
-                translator.explain(engine, pieces, generations, translation)
-                for pieces, generations, translation in zip(self.texts, parts, translations, strict=True)
-            ]
+    def _check(self, field: str, settings: Settings) -> None:
+        rows = sum(work.rows for work in self.works)
+        if rows > settings.max_sentences:
+            raise TooManySentencesError(rows, settings.max_sentences, field)
+        explained = sum(work.explains for work in self.works)
+        if explained > settings.max_explained_items:
+            limit = settings.max_explained_items
+            raise BadOptionError(f"{explained} items to explain, the limit is {limit}: send fewer at a time", "explain")
 
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                return await loop.run_in_executor(_EXPLAINING, explain)
-        except TimeoutError:
-            raise DeadlineExceededError from None
+
+async def _before(deadline: float, working: asyncio.Future[ResultT]) -> ResultT:
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            return await working
+    except TimeoutError:
+        raise DeadlineExceededError from None

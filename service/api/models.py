@@ -10,7 +10,10 @@ from pydantic import BaseModel, Field
 from contract.manifest import DecodingDefaults, Licence, Limits, Manifest, Precision, Score
 from contract.tasks import TaskName
 from service.api.life import Life
-from service.catalogue import Catalogue, Model, UnknownModelError
+from service.catalogue import Catalogue, UnknownModelError
+from service.kinds import Model, SlotEngine
+from service.tasks.classify import Classifier
+from service.tasks.tag import Tagger
 
 
 class ModelSummary(BaseModel):
@@ -20,11 +23,15 @@ class ModelSummary(BaseModel):
     version: str = Field(examples=["1.0.0"])
     task: TaskName
     default: bool = Field(description="whether it serves its task's requests that name no model")
-    source_language: str | None = Field(examples=["en"])
-    target_language: str | None = Field(examples=["de"])
+    source_language: str | None = Field(None, examples=["en"])
+    target_language: str | None = Field(None, examples=["de"])
+    language: str | None = Field(None, description="of a model that reads text and writes none", examples=["en"])
     provider: Literal["cpu", "cuda"] = Field(description="where it runs")
     precision: Precision = Field(description="the precision it runs in")
     explains: bool = Field(description="whether it has attention to explain with")
+    limits: Limits = Field(description="largest size of each axis that the model has")
+    scores: list[Score] = Field(description="how good it is, on which data")
+    licence: Licence = Field(description="where its training data came from, and under which terms")
 
 
 class VariantReply(BaseModel):
@@ -45,12 +52,10 @@ class ModelDetails(ModelSummary):
     parameters: int
     created: str
     vocabulary_size: int
-    slots: int = Field(description="rows decoded at once; no beam is wider")
-    limits: Limits = Field(description="longest input and output of a sentence, in tokens")
-    decoding: DecodingDefaults
+    labels: list[str] | None = Field(None, description="what a classifier chooses from, or a tagger finds")
+    slots: int | None = Field(None, description="rows decoded at once; no beam is wider")
+    decoding: DecodingDefaults | None = None
     variants: list[VariantReply]
-    scores: list[Score]
-    licence: Licence
 
 
 class ModelsReply(BaseModel):
@@ -62,13 +67,13 @@ class ModelsReply(BaseModel):
 def add_model_routes(app: FastAPI, life: Life) -> None:
     """`GET /v1/models` and `GET /v1/models/{name}`."""
 
-    @app.get("/v1/models", tags=["models"])
+    @app.get("/v1/models", tags=["models"], response_model_exclude_none=True)
     async def models() -> ModelsReply:
         """List the models that are served."""
         catalogue = life.catalogue
         return ModelsReply(models=[_summary(model, catalogue) for model in catalogue])
 
-    @app.get("/v1/models/{name}", tags=["models"])
+    @app.get("/v1/models/{name}", tags=["models"], response_model_exclude_none=True)
     async def model(name: str) -> ModelDetails:
         """Describe one model."""
         catalogue = life.catalogue
@@ -78,22 +83,24 @@ def add_model_routes(app: FastAPI, life: Life) -> None:
         return _details(found, catalogue)
 
 
-def _summary(model: Model, catalogue: Catalogue) -> ModelSummary:
+def _summary(model: Model[object], catalogue: Catalogue) -> ModelSummary:
     manifest = model.bundle.manifest
     return ModelSummary(
         name=manifest.name,
         version=manifest.version,
         task=manifest.task,
         default=catalogue.is_default(model),
-        source_language=manifest.text.source_language,
-        target_language=manifest.text.target_language,
+        **_languages(manifest),
         provider=model.bundle.provider,
         precision=model.bundle.variant.precision,
-        explains=manifest.signature.attention is not None,
+        explains=manifest.signature.explains,
+        limits=manifest.limits,
+        scores=list(manifest.scores),
+        licence=manifest.licence,
     )
 
 
-def _details(model: Model, catalogue: Catalogue) -> ModelDetails:
+def _details(model: Model[object], catalogue: Catalogue) -> ModelDetails:
     manifest = model.bundle.manifest
     return ModelDetails(
         **_summary(model, catalogue).model_dump(),
@@ -101,13 +108,16 @@ def _details(model: Model, catalogue: Catalogue) -> ModelDetails:
         parameters=manifest.parameters,
         created=manifest.created,
         vocabulary_size=manifest.vocabulary_size,
-        slots=model.engine.slots,
-        limits=manifest.limits,
-        decoding=manifest.decoding_defaults,
+        labels=list(model.task.labels) if isinstance(model.task, Classifier | Tagger) else None,
+        slots=model.engine.slots if isinstance(model.engine, SlotEngine) else None,
+        decoding=manifest.decoding,
         variants=_variants(manifest),
-        scores=list(manifest.scores),
-        licence=manifest.licence,
     )
+
+
+def _languages(manifest: Manifest) -> dict[str, str | None]:
+    languages = ("source_language", "target_language", "language")
+    return {name: getattr(manifest.preprocessing, name, None) for name in languages}
 
 
 def _variants(manifest: Manifest) -> list[VariantReply]:

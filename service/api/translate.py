@@ -15,11 +15,18 @@ from service.api.events import EventStream, event, piece_event
 from service.api.gate import RequestContext, context_of
 from service.api.job import Job
 from service.api.life import Life
-from service.api.schemas import TranslateReply, TranslateRequest, TranslateStreamRequest
-from service.api.waiting import Progress, follow, gather
-from service.runtime.requests import Generation
+from service.api.schemas.translate import (
+    TranslateReply,
+    TranslateRequest,
+    TranslateStreamRequest,
+    translation_reply,
+)
+from service.api.waiting import Progress, follow
+from service.kinds import TRANSLATE, Model
+from service.runtime.requests import GenerateRequest, Generation
 from service.settings import Settings
 from service.tasks.growing import GrowingParagraph
+from service.tasks.translate import Options, Paragraph, Translation, Translator
 
 _STREAM_EXAMPLE = (
     'event: token\ndata: {"text":"Ein Mann"}\n\nevent: token\ndata: {"text":" fährt Fahrrad."}\n\n'
@@ -42,11 +49,12 @@ def add_translate_routes(app: FastAPI, life: Life, settings: Settings) -> None:
     async def translate(body: TranslateRequest, request: Request) -> TranslateReply:
         """Translate one text or a list of texts."""
         context = context_of(request.scope)
-        model = life.catalogue.pick("translate", body.model)
+        model = life.catalogue.pick(TRANSLATE, body.model)
         context.model = model.name
-        job = await Job.prepare(model, body.text, body.options(), settings)
-        generations = await gather(model.engine, job.requests(context.deadline), request.receive, context.deadline)
-        return await job.reply(generations, context.deadline)
+        options = body.options()
+        job = await Job.prepare(model, body.text, options, "text", settings)
+        found = await job.run(request.receive, context.deadline)
+        return _reply(model, found, options)
 
     @app.post(
         "/v1/translate/stream",
@@ -59,27 +67,36 @@ def add_translate_routes(app: FastAPI, life: Life, settings: Settings) -> None:
     async def translate_stream(body: TranslateStreamRequest, request: Request) -> EventStream:
         """Translate a text and send it as it grows: only what no later word can change is sent."""
         context = context_of(request.scope)
-        model = life.catalogue.pick("translate", body.model)
+        model = life.catalogue.pick(TRANSLATE, body.model)
         context.model = model.name
-        job = await Job.prepare(model, [body.text], body.options(), settings)
-        progress = follow(model.engine, job.requests(context.deadline), request.receive, context.deadline)
+        options = body.options()
+        job = await Job.prepare(model, [body.text], options, "text", settings)
+        requests = job.requests(context.deadline)
+        progress = follow(model.task.engine, requests, request.receive, context.deadline)
         # A refusal comes before the head is sent, so that it has a status of its own.
         first = await anext(progress)
-        return EventStream(_events(job, first, progress, context))
+        return EventStream(_events(job, model, options, first, progress, context))
 
 
 async def _events(
-    job: Job, first: Progress, progress: AsyncGenerator[Progress], context: RequestContext
+    job: Job[GenerateRequest, Generation, Translation],
+    model: Model[Translator],
+    options: Options,
+    first: Progress,
+    progress: AsyncGenerator[Progress],
+    context: RequestContext,
 ) -> AsyncIterator[bytes]:
     """The events of one stream, sentence after sentence. What goes wrong after the head is an event as well."""
-    paragraph = GrowingParagraph(job.model.bundle.target, [piece.sentence.separator for piece in job.pieces])
+    (work,) = job.works
+    assert isinstance(work, Paragraph)
+    paragraph = GrowingParagraph(model.bundle.target, [piece.sentence.separator for piece in work.pieces])
     generations: dict[int, Generation] = {}
 
     def heard(step: Progress) -> str:
         if step.generation is None:
             return paragraph.push(step.index, step.ids)
         generations[step.index] = step.generation
-        return paragraph.finish(step.index, job.model.translator.text(step.generation.hypotheses[0]))
+        return paragraph.finish(step.index, model.task.text(step.generation.hypotheses[0]))
 
     try:
         async with aclosing(progress):
@@ -88,11 +105,16 @@ async def _events(
             async for step in progress:
                 if text := heard(step):
                     yield piece_event(text)
-        reply = await job.reply([generations[index] for index in range(len(job.pieces))], context.deadline)
-        yield event("done", reply.model_dump_json(exclude_none=True).encode())
+        found = await job.results([generations[index] for index in range(work.rows)], context.deadline)
+        yield event("done", _reply(model, found, options).model_dump_json(exclude_none=True).encode())
     except ClientGoneError:
         context.status = CLIENT_GONE
     except Exception as error:  # noqa: BLE001  # the head is sent: it can only be told as an event
         problem = as_problem(error, context.id)
         context.status, context.reason = problem.kind.status, problem.kind.slug
         yield event("error", problem.document(context.id))
+
+
+def _reply(model: Model[Translator], found: list[Translation], options: Options) -> TranslateReply:
+    translations = [translation_reply(each, options) for each in found]
+    return TranslateReply(model=model.name, version=model.version, translations=translations)

@@ -9,22 +9,20 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import Future as EngineFuture
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Generic, TypeVar
 
 from starlette.types import Receive
 
 from service.api.errors import ClientGoneError
 from service.runtime.errors import DeadlineExceededError, ShuttingDownError
 from service.runtime.requests import GenerateRequest, Generation, Ticket
+from service.tasks.work import Engine
+
+RequestT = TypeVar("RequestT")
+OutcomeT = TypeVar("OutcomeT")
 
 _UNWATCHED_SECONDS = 0.25
 """A request that is done by then never pays for a task that waits for its client to go away."""
-
-
-class Engine(Protocol):
-    """What takes requests."""
-
-    def submit(self, request: GenerateRequest) -> Ticket: ...
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,16 @@ class Progress:
 
 
 async def gather(
-    engine: Engine, requests: Sequence[GenerateRequest], receive: Receive, deadline: float
-) -> list[Generation]:
+    engine: Engine[RequestT, OutcomeT], requests: Sequence[RequestT], receive: Receive, deadline: float
+) -> list[OutcomeT]:
     """Results of all requests, in order. None of them is left running when this ends early.
 
     Raises:
         RefusalError: the engine refused or failed one of them, or the deadline passed.
         ClientGoneError: nobody waits for them any more.
     """
+    if not requests:
+        return []
     loop = asyncio.get_running_loop()
     finished: asyncio.Future[None] = loop.create_future()
     lock = threading.Lock()
@@ -58,7 +58,7 @@ async def gather(
         else:
             finished.set_exception(error)
 
-    def on_done(future: EngineFuture[Generation]) -> None:
+    def on_done(future: EngineFuture[OutcomeT]) -> None:
         nonlocal remaining
         failed = future.cancelled() or future.exception() is not None
         with lock:
@@ -78,7 +78,10 @@ async def gather(
 
 
 async def follow(
-    engine: Engine, requests: Sequence[GenerateRequest], receive: Receive, deadline: float
+    engine: Engine[GenerateRequest, Generation],
+    requests: Sequence[GenerateRequest],
+    receive: Receive,
+    deadline: float,
 ) -> AsyncGenerator[Progress]:
     """What happens to the requests, as it happens. Errors are those of `gather`, refusals at the first step."""
     loop = asyncio.get_running_loop()
@@ -108,7 +111,7 @@ async def follow(
             yield event
 
 
-class _Running:
+class _Running(Generic[RequestT, OutcomeT]):
     """Requests in the engine, all or none, while somebody waits: on the way out, what is not done is dropped.
 
     `interrupt` is called when the client goes away or the deadline passes.
@@ -116,18 +119,18 @@ class _Running:
 
     def __init__(
         self,
-        engine: Engine,
-        requests: Sequence[GenerateRequest],
+        engine: Engine[RequestT, OutcomeT],
+        requests: Sequence[RequestT],
         receive: Receive,
         deadline: float,
         interrupt: Callable[[Exception], None],
     ) -> None:
         self._engine, self._requests = engine, requests
         self._receive, self._deadline, self._interrupt = receive, deadline, interrupt
-        self._tickets: list[Ticket] = []
+        self._tickets: list[Ticket[OutcomeT]] = []
         self._client: asyncio.Task[None] | None = None
 
-    def __enter__(self) -> list[Ticket]:
+    def __enter__(self) -> list[Ticket[OutcomeT]]:
         try:
             for request in self._requests:
                 self._tickets.append(self._engine.submit(request))
@@ -169,7 +172,7 @@ async def _disconnect(receive: Receive) -> None:
         pass
 
 
-def _result(ticket: Ticket) -> Generation:
+def _result(ticket: Ticket[OutcomeT]) -> OutcomeT:
     try:
         return ticket.future.result()
     except CancelledError:

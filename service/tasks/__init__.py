@@ -1,7 +1,12 @@
 """What a task does before and after the model; no HTTP here.
 
-- `errors`     what a task refuses
-- `growing`    text that grows token by token and is never taken back
+- `work`       what every task has in common: an item, the work that it is, its result
+- `errors`, `limits`  what a task refuses
 - `translate`  text → sentences → ids → the engine's requests → translations
+- `growing`    text that grows token by token and is never taken back
 - `attention`  attention maps of translations
+- `classify`   text → labels and their probabilities
+- `maps`       attention maps of a text that was read
+- `tag`        text → sentences → words → entities, placed in the text
+- `recommend`  a session of items → items that may come next
 """

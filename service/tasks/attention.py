@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.text import EOS, Encoding
+from contract.text import Encoding
 
-_DECIMALS = 6
+DECIMALS = 6
+"""Weights are replied to so many; what is less is nothing to look at."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +44,36 @@ class SentenceAttention:
     weights: NDArray[np.float32]
 
 
-def source_tokens(text: str, encoding: Encoding, offset: int) -> list[SourceToken]:
-    """The tokens of a sentence that starts at character `offset` of the text.
+def source_tokens(text: str, encoding: Encoding, offset: int = 0) -> list[SourceToken]:
+    """The tokens of a text that starts at character `offset` of the text that was sent.
 
     Spaces around a word are left out. Of tokens that share a character (a word's start mark and its first letter), the
-    last one has it.
+    last one has it. A token that stands for no text (a special one) is shown by its name, after the token before it.
     """
-    tokens = []
-    following = [start for start, _ in encoding.offsets[1:]] + [len(text)]
-    for token, (start, end), limit in zip(encoding.tokens, encoding.offsets, following, strict=True):
+    tokens: list[SourceToken] = []
+    limits = _next_starts(encoding.offsets, len(text))
+    reached = 0
+    for token, (start, end), limit in zip(encoding.tokens, encoding.offsets, limits, strict=True):
+        if start == end:
+            place = offset + max(start, reached)
+            tokens.append(SourceToken(token, place, place))
+            continue
+        reached = end
         covered = text[start : min(end, limit)]
         word = covered.strip()
         first = offset + start + len(covered) - len(covered.lstrip())
-        tokens.append(SourceToken(EOS if token == EOS else word, first, first + len(word)))
+        tokens.append(SourceToken(word, first, first + len(word)))
     return tokens
+
+
+def _next_starts(offsets: list[tuple[int, int]], end: int) -> list[int]:
+    """For each token, where the next one starts that stands for text; `end` after the last."""
+    starts = []
+    for first, last in reversed(offsets):
+        starts.append(end)
+        if first < last:
+            end = first
+    return starts[::-1]
 
 
 def attention_map(axes: tuple[str, ...], sentences: list[SentenceAttention]) -> AttentionMap:
@@ -69,4 +86,4 @@ def attention_map(axes: tuple[str, ...], sentences: list[SentenceAttention]) -> 
         height, width = len(sentence.targets), len(sentence.sources)
         weights[row : row + height, column : column + width] = sentence.weights[:height, :width]
         row, column = row + height, column + width
-    return AttentionMap(axes, sources, targets, np.round(weights, _DECIMALS).tolist())
+    return AttentionMap(axes, sources, targets, np.round(weights, DECIMALS).tolist())

@@ -50,3 +50,16 @@ class BadOptionError(TaskRefusalError):
     """An option whose value does not go with the model or with another option."""
 
     reason = "invalid-request"
+
+
+def check_characters(text: str, limit: int, field: str) -> None:
+    """Raise TextTooLongError for a text of more characters than any model is asked to read."""
+    if len(text) > limit:
+        raise TextTooLongError(f"{len(text)} characters, the limit is {limit}: send the text in parts", field)
+
+
+def check_explained(tokens: int, limit: int, field: str) -> None:
+    """Raise TextTooLongError for a text whose attention map would be too large to look at."""
+    if tokens > limit:
+        detail = f"{tokens} tokens to explain, the limit is {limit}: explain fewer sentences at a time"
+        raise TextTooLongError(detail, field)

@@ -16,7 +16,15 @@ from service.runtime.errors import NoAttentionError
 from service.runtime.requests import Array, GenerateRequest, Generation, Hypothesis, Search
 from service.runtime.search import normalised_score
 from service.tasks.attention import AttentionMap, SentenceAttention, attention_map, source_tokens
-from service.tasks.errors import BadOptionError, BeamLimitError, EmptyTextError, TextTooLongError
+from service.tasks.errors import (
+    BadOptionError,
+    BeamLimitError,
+    EmptyTextError,
+    TextTooLongError,
+    check_characters,
+    check_explained,
+)
+from service.tasks.limits import RequestLimits
 
 
 @dataclass(frozen=True)
@@ -29,15 +37,6 @@ class Options:
     alternatives: int = 0
     explain: bool = False
     truncate: bool = False
-
-
-@dataclass(frozen=True)
-class TextLimits:
-    """What is refused whatever the model: characters of a text, tokens of a text to explain, width of a beam."""
-
-    characters: int = 20_000
-    explain_tokens: int = 512
-    beam_size: int = 16
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,11 @@ class Translation:
 class Translator:
     """What stands before and after the model of one bundle."""
 
-    def __init__(self, bundle: Bundle, limits: TextLimits | None = None) -> None:
+    def __init__(self, bundle: Bundle, engine: DecodingEngine, limits: RequestLimits | None = None) -> None:
+        self.engine = engine
         self._bundle = bundle
         self._manifest = bundle.manifest
-        self._limits = limits or TextLimits()
+        self._limits = limits or RequestLimits()
 
     def search(self, options: Options) -> Search:
         """The search that a request's options describe, `max_length` aside.
@@ -108,23 +108,29 @@ class Translator:
         penalty = defaults.length_penalty if options.length_penalty is None else options.length_penalty
         return Search(beam_size=beam_size, length_penalty=penalty, max_length=limit, alternatives=wanted)
 
-    def read(self, text: str, options: Options, field: str) -> list[Piece]:
+    def read(self, text: str, options: Options, field: str) -> Paragraph:
+        """A text as the work that it is. `field` names the text in errors.
+
+        Raises:
+            EmptyTextError, TextTooLongError: there is nothing to translate, or too much.
+            NoAttentionError, BeamLimitError, BadOptionError: as for `search`.
+        """
+        search = self.search(options)
+        return Paragraph(self, self.pieces(text, options, field), search, options)
+
+    def pieces(self, text: str, options: Options, field: str) -> list[Piece]:
         """The sentences of a text, ready for the model. `field` names the text in errors.
 
         Raises:
             EmptyTextError, TextTooLongError: there is nothing to translate, or too much.
         """
-        if len(text) > self._limits.characters:
-            detail = f"{len(text)} characters, the limit is {self._limits.characters}: send the text in parts"
-            raise TextTooLongError(detail, field)
+        check_characters(text, self._limits.characters, field)
         sentences = split_sentences(text, self._manifest.text.source_language)
         if not sentences:
             raise EmptyTextError(field)
         pieces = [self._read_sentence(sentence, options, field) for sentence in sentences]
-        length, limit = sum(len(piece.source.ids) for piece in pieces), self._limits.explain_tokens
-        if options.explain and length > limit:
-            detail = f"{length} tokens to explain, the limit is {limit}: explain fewer sentences at a time"
-            raise TextTooLongError(detail, field)
+        if options.explain:
+            check_explained(sum(len(piece.source.ids) for piece in pieces), self._limits.explain_tokens, field)
         return pieces
 
     def request(
@@ -151,15 +157,13 @@ class Translator:
             unfinished=not all(hypothesis.finished for hypothesis in _ranked(generations, 0)),
         )
 
-    def explain(
-        self, engine: DecodingEngine, pieces: list[Piece], generations: list[Generation], translation: Translation
-    ) -> Translation:
+    def explain(self, pieces: list[Piece], generations: list[Generation], translation: Translation) -> Translation:
         """Add tokens and attention to every rendering. Runs the model again: blocking."""
         renderings = [translation.best, *translation.alternatives]
         parts: list[list[SentenceAttention]] = [[] for _ in renderings]
         for piece, generation in zip(pieces, generations, strict=True):
             hypotheses = [_ranked([generation], rank)[0] for rank in range(len(renderings))]
-            maps = engine.explain(_inputs(piece), [hypothesis.token_ids for hypothesis in hypotheses])
+            maps = self.engine.explain(_inputs(piece), [hypothesis.token_ids for hypothesis in hypotheses])
             sources = source_tokens(piece.sentence.text, piece.source, piece.sentence.start)
             for part, hypothesis, weights in zip(parts, hypotheses, maps, strict=True):
                 part.append(SentenceAttention(sources, self._targets(hypothesis), weights))
@@ -218,6 +222,41 @@ class Translator:
     def _targets(self, hypothesis: Hypothesis) -> list[str]:
         tokens = self._bundle.target.tokens(hypothesis.token_ids)
         return [*tokens, EOS] if hypothesis.finished else tokens
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A text's work: its sentences, and how they are to be translated."""
+
+    translator: Translator
+    pieces: list[Piece]
+    search: Search
+    options: Options
+
+    @property
+    def size(self) -> int:
+        """Tokens of all sentences."""
+        return sum(len(piece.source.ids) for piece in self.pieces)
+
+    @property
+    def rows(self) -> int:
+        """Number of sentences."""
+        return len(self.pieces)
+
+    @property
+    def explains(self) -> bool:
+        """Whether tokens and attention are wanted."""
+        return self.options.explain
+
+    def requests(self, deadline: float | None, group: int) -> list[GenerateRequest]:
+        """A request for each sentence."""
+        translator, search, options = self.translator, self.search, self.options
+        return [replace(translator.request(piece, search, options, deadline), group=group) for piece in self.pieces]
+
+    def result(self, outcomes: list[Generation]) -> Translation:
+        """The sentences' translations, put together."""
+        translation = self.translator.write(self.pieces, outcomes, self.search)
+        return self.translator.explain(self.pieces, outcomes, translation) if self.explains else translation
 
 
 def _inputs(piece: Piece) -> dict[str, Array]:

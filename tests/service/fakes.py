@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import string
+import tempfile
 import threading
 import time
 from collections import deque
@@ -30,8 +33,9 @@ from contract.manifest import (
 )
 from contract.signature import Attention, GenerateSignature, State, Tensor
 from contract.text import SPECIAL_TOKENS, UNK, TextCodec
-from service.catalogue import Catalogue, Model
-from service.metrics import EngineMetrics
+from service.catalogue import Catalogue
+from service.kinds import Model
+from service.metrics import DecodingMetrics
 from service.runtime.bundle import Bundle
 from service.runtime.errors import (
     BeamTooWideError,
@@ -41,7 +45,8 @@ from service.runtime.errors import (
     ShuttingDownError,
 )
 from service.runtime.requests import Array, GenerateRequest, Generation, Hypothesis
-from service.tasks.translate import TextLimits, Translator
+from service.tasks.limits import RequestLimits
+from service.tasks.translate import Translator
 
 SOURCE_LIMIT = 24
 SENTENCES = [
@@ -148,6 +153,9 @@ class FakeEngine:
     def queue_depth(self) -> int:
         return len(self._queue)
 
+    def start(self) -> None:
+        """It works from the start."""
+
     def hold(self) -> None:
         self._held = True
 
@@ -159,8 +167,7 @@ class FakeEngine:
     def submit(self, request: GenerateRequest) -> FakeTicket:
         if self.error is not None:
             raise self.error
-        if request.search.beam_size > self.slots:
-            raise BeamTooWideError(request.search.beam_size, self.slots)
+        self._check(request)
         ticket = FakeTicket(request)
         with self._wake:
             if self._closing:
@@ -172,6 +179,10 @@ class FakeEngine:
             self._queue.append(ticket)
             self._wake.notify()
         return ticket
+
+    def _check(self, request: GenerateRequest) -> None:
+        if request.search.beam_size > self.slots:
+            raise BeamTooWideError(request.search.beam_size, self.slots)
 
     def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:
         rows, source = max(map(len, token_ids)) + 1, len(inputs["source_ids"])
@@ -233,16 +244,24 @@ def _settle(future: Future[Any], result: Generation | Exception) -> None:
 
 
 def make_bundle(name: str = "echo", *, attention: bool = True) -> Bundle:
-    codec = make_codec()
     manifest = make_manifest(name, attention=attention)
-    return Bundle(Path("nowhere"), manifest, manifest.variants[0], "cpu", codec, codec)
+    return Bundle(_folder(), manifest, manifest.variants[0], "cpu")
 
 
-def make_catalogue(engine: FakeEngine, limits: TextLimits | None = None) -> Catalogue:
+@cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="seqserve-fake-"))
+    atexit.register(shutil.rmtree, folder)
+    make_codec().save(folder / "tokenizer.json")
+    return folder
+
+
+def make_catalogue(engine: FakeEngine, limits: RequestLimits | None = None) -> Catalogue:
     """Two models over one engine: `echo`, the default, and `mute`, which has no attention."""
     catalogue = []
     for name, attention in (("echo", True), ("mute", False)):
         bundle = make_bundle(name, attention=attention)
-        metrics = EngineMetrics(bundle.manifest, "fp32", "cpu")
-        catalogue.append(Model(bundle, engine, Translator(bundle, limits), metrics))  # type: ignore[arg-type]
+        metrics = DecodingMetrics(bundle.manifest, "fp32", "cpu")
+        translator = Translator(bundle, engine, limits)  # type: ignore[arg-type]
+        catalogue.append(Model(bundle, engine, translator, metrics))
     return Catalogue(catalogue, {})

@@ -17,6 +17,7 @@ from contract.signature import GenerateSignature
 from service import metrics
 from service.bundles import find_bundles
 from service.catalogue import Catalogue, UnknownModelError, load_catalogue
+from service.kinds import TRANSLATE
 from service.settings import Settings, available_cores
 from tests.service.fakes import FakeEngine, make_catalogue
 
@@ -60,16 +61,16 @@ def engine() -> Iterator[FakeEngine]:
 
 def test_a_request_gets_the_model_it_names_and_else_the_default(engine: FakeEngine) -> None:
     catalogue = make_catalogue(engine)
-    assert catalogue.pick("translate", None).name == "echo"
-    assert catalogue.pick("translate", "mute").name == "mute"
+    assert catalogue.pick(TRANSLATE, None).name == "echo"
+    assert catalogue.pick(TRANSLATE, "mute").name == "mute"
     assert [catalogue.is_default(model) for model in catalogue] == [True, False]
     with pytest.raises(UnknownModelError, match=r"no model 'other' is served .* there is echo, mute"):
-        catalogue.pick("translate", "other")
+        catalogue.pick(TRANSLATE, "other")
 
 
 def test_the_default_is_a_setting_that_must_name_a_model(engine: FakeEngine) -> None:
     models = list(make_catalogue(engine))
-    assert Catalogue(models, {"translate": "mute"}).pick("translate", None).name == "mute"
+    assert Catalogue(models, {"translate": "mute"}).pick(TRANSLATE, None).name == "mute"
     with pytest.raises(UnknownModelError, match="'other'"):
         Catalogue(models, {"translate": "other"})
 

@@ -135,7 +135,7 @@ class TestServe:
             ("PROT", "3000", "unknown settings SEQSERVE_PROT"),
             ("HOST", "localhost", "host: .*'localhost' does not appear to be an IPv4 or IPv6 address"),
             ("DEADLINE", "31", "deadline: Input should be less than or equal to 30"),
-            ("MAX_SENTENCES", "2000", "max_sentences 2000 would never fit into max_queue 1024"),
+            ("MAX_SENTENCES", "5000", "max_sentences 5000 would never fit into max_queue 4096"),
             ("VERSIONS", '{"other": "1"}', "a version of 'other' is pinned, but there is no such bundle"),
             ("VERSIONS", '{"tiny-en-de": "7"}', "tiny-en-de: the pinned version 7 is not there; versions: 1"),
         ],

@@ -15,7 +15,18 @@ from service.api.life import Life
 from service.runtime.errors import QueueFullError
 from service.settings import Settings
 from tests.service.fakes import FakeEngine, make_catalogue
-from tests.service.replies import PARAGRAPH, STREAM, TEXT, TRANSLATE, check_problem, sample, until
+from tests.service.replies import (
+    CLASSIFY,
+    PARAGRAPH,
+    RECOMMEND,
+    STREAM,
+    TAG,
+    TEXT,
+    TRANSLATE,
+    check_problem,
+    sample,
+    until,
+)
 
 
 async def test_models_are_listed_and_described(client: httpx.AsyncClient) -> None:
@@ -33,7 +44,9 @@ async def test_models_are_listed_and_described(client: httpx.AsyncClient) -> Non
 
 async def test_the_description_is_true(client: httpx.AsyncClient) -> None:
     description = (await client.get("/v1/openapi.json")).json()
-    assert sorted(description["paths"]) == ["/v1/models", "/v1/models/{name}", TRANSLATE, STREAM]
+    assert sorted(description["paths"]) == sorted(
+        ["/v1/models", "/v1/models/{name}", TRANSLATE, STREAM, CLASSIFY, TAG, RECOMMEND]
+    )
     schemas = description["components"]["schemas"]
     assert schemas["TranslateRequest"]["additionalProperties"] is False
     example = {
@@ -42,7 +55,7 @@ async def test_the_description_is_true(client: httpx.AsyncClient) -> None:
         if "examples" in field
     }
     assert example == {"text": "A man is riding a bicycle.", "model": "translation-en-de"}
-    for path in (TRANSLATE, STREAM):
+    for path in (TRANSLATE, STREAM, CLASSIFY, TAG, RECOMMEND):
         replies = description["paths"][path]["post"]["responses"]
         assert set(replies) == {"200", "4XX", "5XX"}
         assert list(replies["4XX"]["content"]) == ["application/problem+json"]

@@ -1,8 +1,6 @@
-"""What stands before and after the model, without a model and without a server."""
+"""What stands before and after a model that translates, without a model and without a server."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -17,12 +15,13 @@ from service.runtime.requests import Generation, Hypothesis
 from service.tasks.attention import SentenceAttention, SourceToken, attention_map
 from service.tasks.errors import BadOptionError, BeamLimitError, EmptyTextError, TextTooLongError
 from service.tasks.growing import GrowingParagraph, GrowingText
-from service.tasks.translate import Options, Piece, TextLimits, Translator
+from service.tasks.limits import RequestLimits
+from service.tasks.translate import Options, Piece, Translator
 from tests.service.fakes import SENTENCES, SOURCE_LIMIT, FakeEngine, make_bundle, make_codec
 
 CODEC = make_codec()
 BUNDLE = make_bundle()
-TRANSLATOR = Translator(BUNDLE, TextLimits(characters=2000, explain_tokens=30, beam_size=6))
+TRANSLATOR = Translator(BUNDLE, FakeEngine(), RequestLimits(characters=2000, explain_tokens=30, beam_size=6))  # type: ignore[arg-type]
 ENDS = st.sampled_from(
     ["A b.", "“Ja!”", "z.B. so", "5.5", "🙂", "\xa0.", "B\xa0.", "\u2028", "\n\n", "\r\n", " ", "\t", "?!", "。"]
 )
@@ -107,7 +106,7 @@ def test_sentences_of_a_growing_paragraph_are_heard_in_turn(data: st.DataObject)
 
 
 def test_reading_a_text_gives_its_sentences_as_ids_closed_by_the_end_token() -> None:
-    pieces = TRANSLATOR.read("A man. Two dogs!", Options(), "text")
+    pieces = TRANSLATOR.pieces("A man. Two dogs!", Options(), "text")
     assert [piece.sentence.text for piece in pieces] == ["A man.", "Two dogs!"]
     assert [piece.source.ids for piece in pieces] == [
         [*CODEC.encode(t).ids, CODEC.eos] for t in ("A man.", "Two dogs!")
@@ -138,7 +137,7 @@ def test_too_much_is_refused_with_what_to_do(text: str, options: Options, messag
 
 def test_a_sentence_is_cut_where_that_is_asked_for() -> None:
     text = "dog " * 30
-    (piece,) = TRANSLATOR.read(text, Options(truncate=True), "text")
+    (piece,) = TRANSLATOR.pieces(text, Options(truncate=True), "text")
     assert piece.truncated
     assert piece.source.ids == [*CODEC.encode(text).ids[: SOURCE_LIMIT - 1], CODEC.eos]
     assert len(piece.source.tokens) == len(piece.source.offsets) == SOURCE_LIMIT
@@ -178,7 +177,7 @@ def test_options_that_do_not_fit_are_refused(options: Options, error: type[Refus
 
 
 def test_a_model_without_attention_does_not_explain() -> None:
-    mute = Translator(make_bundle("mute", attention=False))
+    mute = Translator(make_bundle("mute", attention=False), FakeEngine())  # type: ignore[arg-type]
     with pytest.raises(NoAttentionError, match="'mute' has no attention"):
         mute.search(Options(explain=True))
 
@@ -197,12 +196,12 @@ def test_the_longest_output_follows_from_the_source(asked: int | None, expected:
 
 
 def test_the_longest_output_never_exceeds_the_model_s_limit() -> None:
-    piece = TRANSLATOR.read("dog " * 30, Options(truncate=True), "text")[0]
+    piece = TRANSLATOR.pieces("dog " * 30, Options(truncate=True), "text")[0]
     assert TRANSLATOR.request(piece, TRANSLATOR.search(Options()), Options()).search.max_length == 40
 
 
 def pieces_of(text: str) -> list[Piece]:
-    return TRANSLATOR.read(text, Options(), "text")
+    return TRANSLATOR.pieces(text, Options(), "text")
 
 
 def test_one_sentence_keeps_its_own_score() -> None:
@@ -233,20 +232,21 @@ def test_the_nth_alternative_is_made_of_the_nth_best_of_each_sentence() -> None:
     assert [rendering.text for rendering in said_so] == ["Ein Hund. Is it?", "A man. It is.", "A girl. It is."]
 
 
-@pytest.fixture
-def engine() -> Iterator[FakeEngine]:
-    engine = FakeEngine()
-    yield engine
-    engine.close(drain=False)
+def test_a_text_s_work_asks_for_its_sentences_and_puts_the_answers_together() -> None:
+    work = TRANSLATOR.read("A man.  Two dogs!", Options(max_length=9), "text")
+    requests = work.requests(1e9, 7)
+    assert (work.rows, work.explains, work.size) == (2, False, sum(len(piece.source.ids) for piece in work.pieces))
+    assert [(r.deadline, r.group, r.search.max_length) for r in requests] == [(1e9, 7, 9)] * 2
+    outcomes = [TRANSLATOR.engine.submit(request).future.result(5) for request in requests]
+    assert work.result(outcomes).best.text == "A man.  Two dogs!"
 
 
-def test_an_explanation_speaks_of_the_text_that_was_sent(engine: FakeEngine) -> None:
+def test_an_explanation_speaks_of_the_text_that_was_sent() -> None:
     text = "  A man.  Two dogs!"
-    options = Options(explain=True, alternatives=1)
-    pieces = TRANSLATOR.read(text, options, "text")
-    search = TRANSLATOR.search(options)
-    results = [engine.submit(TRANSLATOR.request(p, search, options)).future.result(5) for p in pieces]
-    explained = TRANSLATOR.explain(engine, pieces, results, TRANSLATOR.write(pieces, results, search))  # type: ignore[arg-type]
+    work = TRANSLATOR.read(text, Options(explain=True, alternatives=1), "text")
+    assert work.explains
+    results = [TRANSLATOR.engine.submit(request).future.result(5) for request in work.requests(None, 0)]
+    explained = work.result(results)
     for rendering, generations in (
         (explained.best, [r.hypotheses[0] for r in results]),
         (explained.alternatives[0], [r.hypotheses[1] for r in results]),

@@ -1,35 +1,13 @@
-"""Request and reply bodies: unknown fields are refused, nothing is coerced."""
+"""Bodies of the task translate."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import BaseModel, Field
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
-
+from service.api.schemas.body import Body, Reply, SourceTokenReply, Text, Texts, source_tokens_reply
 from service.tasks.attention import AttentionMap
 from service.tasks.translate import Options, Rendering, Translation
 
-
-class Body(BaseModel):
-    """A body that means what it says."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _as_list(value: object) -> object:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, list):
-        return value
-    raise PydanticCustomError("text_type", "Input should be a text or a list of texts")
-
-
-Texts = Annotated[
-    list[str],
-    BeforeValidator(_as_list),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
-]
 _TEXT = "what to translate; a paragraph is split into sentences and joined again"
 
 
@@ -69,15 +47,7 @@ class TranslateRequest(_TranslateOptions):
 class TranslateStreamRequest(_TranslateOptions):
     """A text to translate while the reader looks on."""
 
-    text: str = Field(description=_TEXT, examples=["A man is riding a bicycle."])
-
-
-class SourceTokenReply(BaseModel):
-    """A token of the source and where it stands, in characters of the text that was sent."""
-
-    text: str
-    start: int
-    end: int
+    text: Text = Field(description=_TEXT, examples=["A man is riding a bicycle."])
 
 
 class AttentionReply(BaseModel):
@@ -112,11 +82,9 @@ class TranslationReply(RenderingReply):
     unfinished: bool | None = Field(None, description="true where a translation reached max_length before its end")
 
 
-class TranslateReply(BaseModel):
+class TranslateReply(Reply):
     """Translations in the order of the texts."""
 
-    model: str = Field(description="name of the model", examples=["translation-en-de"])
-    version: str = Field(description="version of the model", examples=["1.0.0"])
     translations: list[TranslationReply]
 
 
@@ -142,7 +110,7 @@ def _rendering(rendering: Rendering) -> RenderingReply:
 def _attention(attention: AttentionMap) -> AttentionReply:
     return AttentionReply(
         axes=list(attention.axes),
-        sources=[SourceTokenReply(text=t.text, start=t.start, end=t.end) for t in attention.sources],
+        sources=source_tokens_reply(attention.sources),
         targets=attention.targets,
         weights=attention.weights,
     )

@@ -1,0 +1,167 @@
+"""Classification: text → ids → one row of the model → labels with their probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from contract.manifest import LabelPreprocessing
+from contract.sentences import encode_document
+from contract.signature import PredictSignature
+from contract.text import Encoding, InputCodec
+from service.runtime.bundle import Bundle
+from service.runtime.errors import NoAttentionError
+from service.runtime.oneshot import OneShotEngine
+from service.runtime.requests import Array, Prediction, PredictRequest
+from service.tasks.errors import EmptyTextError, TextTooLongError, check_characters, check_explained
+from service.tasks.limits import RequestLimits
+from service.tasks.maps import TextMap, text_maps
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to classify. Of the labels, the `top_k` most probable are returned."""
+
+    top_k: int = 5
+    explain: bool = False
+    truncate: bool = False
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """A label and its probability."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Labels, the most probable one first. `truncated`: the text was cut before it was read."""
+
+    labels: list[LabelScore]
+    truncated: bool
+    attention: list[TextMap] | None = None
+
+
+class Classifier:
+    """What stands before and after the model of one bundle."""
+
+    def __init__(self, bundle: Bundle, engine: OneShotEngine, limits: RequestLimits | None = None) -> None:
+        self.engine = engine
+        self._manifest = bundle.manifest
+        self._limits = limits or RequestLimits()
+        preprocessing, signature = self._manifest.preprocessing, self._manifest.signature
+        assert isinstance(preprocessing, LabelPreprocessing)
+        assert isinstance(signature, PredictSignature)
+        self.labels = preprocessing.labels
+        self.attention = signature.attention
+        self._documents, self._language = preprocessing.sentences, preprocessing.language
+        self._codec = InputCodec.load(bundle.folder / preprocessing.tokenizer)
+
+    def read(self, text: str, options: Options, field: str) -> Document:
+        """A text as the work that it is. `field` names the text in errors.
+
+        Raises:
+            EmptyTextError, TextTooLongError: there is nothing to classify, or too much.
+            NoAttentionError: an explanation of a model without attention.
+        """
+        if options.explain and not self.attention:
+            raise NoAttentionError(self._manifest.name)
+        check_characters(text, self._limits.characters, field)
+        if not text or text.isspace():
+            raise EmptyTextError(field)
+        encodings, truncated = self._encode(text, options, field)
+        if options.explain:
+            check_explained(sum(len(encoding.ids) for encoding in encodings), self._limits.explain_tokens, field)
+        inputs = _document_inputs(encodings) if self._documents else _text_inputs(encodings[0])
+        return Document(self, text, options, encodings, inputs, truncated)
+
+    def rank(self, scores: Sequence[float], top_k: int) -> list[LabelScore]:
+        """The labels of the `top_k` highest log-probabilities."""
+        best = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)[:top_k]
+        # Rounding may leave a log-probability above 0.
+        return [LabelScore(self.labels[label], min(1.0, math.exp(scores[label]))) for label in best]
+
+    def _encode(self, text: str, options: Options, field: str) -> tuple[list[Encoding], bool]:
+        """The text as the model reads it, sentence by sentence where it reads sentences; and whether it was cut."""
+        limits = self._manifest.limits
+        if self._documents:
+            encodings = encode_document(text, self._codec, limits.of("words"), self._language)
+            kept, length, limit, unit = (
+                encodings[: limits.of("sentences")],
+                len(encodings),
+                limits.of("sentences"),
+                "sentences",
+            )
+        else:
+            whole = self._codec.encode(text)
+            limit, unit, length = limits.of("source"), "tokens", len(whole.ids)
+            kept = [self._codec.truncate(whole, limit)[0]]
+        if length > limit and not options.truncate:
+            detail = (
+                f"{length} {unit}, the limit of model {self._manifest.name!r} is {limit}: "
+                "shorten the text, or set truncate to true"
+            )
+            raise TextTooLongError(detail, field)
+        return kept, length > limit
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text's work: what the model reads, and how the answer is to be told."""
+
+    classifier: Classifier
+    text: str
+    options: Options
+    encodings: list[Encoding]
+    inputs: dict[str, Array]
+    truncated: bool
+
+    @property
+    def size(self) -> int:
+        """Tokens that the model reads."""
+        return sum(len(encoding.ids) for encoding in self.encodings)
+
+    @property
+    def rows(self) -> int:
+        """A text is one row."""
+        return 1
+
+    @property
+    def explains(self) -> bool:
+        """Whether attention is wanted."""
+        return self.options.explain
+
+    def requests(self, deadline: float | None, group: int) -> list[PredictRequest]:
+        """The row."""
+        return [PredictRequest(self.inputs, deadline, group)]
+
+    def result(self, outcomes: list[Prediction]) -> Classification:
+        """Labels and their probabilities, and with `explains` what the model looked at."""
+        labels = self.classifier.rank(outcomes[0].outputs["scores"].tolist(), self.options.top_k)
+        if not self.explains:
+            return Classification(labels, self.truncated)
+        maps = self.classifier.engine.explain(self.inputs)
+        shown = text_maps(self.classifier.attention, maps, self.text, self.encodings)
+        return Classification(labels, self.truncated, shown)
+
+
+def _text_inputs(encoding: Encoding) -> dict[str, Array]:
+    ids = np.array(encoding.ids, dtype=np.int64)
+    return {"source_ids": ids, "source_lengths": np.array(len(ids), dtype=np.int64)}
+
+
+def _document_inputs(encodings: list[Encoding]) -> dict[str, Array]:
+    counts = np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)
+    word_ids = np.zeros((len(encodings), counts.max()), dtype=np.int64)
+    for row, encoding in zip(word_ids, encodings, strict=True):
+        row[: len(encoding.ids)] = encoding.ids
+    return {
+        "word_ids": word_ids,
+        "word_counts": counts,
+        "sentence_counts": np.array(len(encodings), dtype=np.int64),
+    }

@@ -1,0 +1,14 @@
+"""What every task refuses, whatever the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RequestLimits:
+    """Characters of a text, tokens of a text to explain, width of a beam."""
+
+    characters: int = 20_000
+    explain_tokens: int = 512
+    beam_size: int = 16
