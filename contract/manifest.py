@@ -50,13 +50,25 @@ class Graph(Frozen):
     outputs: tuple[Tensor, ...]
 
 
+class Speed(Frozen):
+    """How fast one thread answered validation examples through the engine.
+
+    `latency_seconds` is the median of one example at a time, `rows_per_second` the rate with `waiting` at once.
+    """
+
+    latency_seconds: float = Field(gt=0)
+    rows_per_second: float = Field(gt=0)
+    waiting: int = Field(gt=0)
+    processor: str
+
+
 class Variant(Frozen):
     """The graphs of one precision.
 
     `status` is *verified* when the graphs were run and compared where they are meant to run, else *unproven*.
     `tolerance` bounds the absolute difference of any machine's log-probabilities and other outputs from the golden
     ones: PyTorch's own, or for int8 those that the exported graphs gave. `max_error` records the largest difference
-    from PyTorch over the golden inputs. `metrics` are task scores of this precision.
+    from PyTorch over the golden inputs. `metrics` are task scores of this precision, `speed` what it took at export.
     """
 
     precision: Precision
@@ -67,6 +79,7 @@ class Variant(Frozen):
     tolerance: float = Field(gt=0)
     max_error: float | None = Field(default=None, ge=0)
     metrics: dict[str, float] = Field(default_factory=dict)
+    speed: Speed | None = None
 
     def graph(self, kind: GraphKind) -> Graph:
         """The graph of a kind."""

@@ -34,7 +34,7 @@ def bundle(
     precisions: Annotated[str, typer.Option(help="Made and verified, comma-separated.")] = "fp32,int8,fp16",
     ship: Annotated[str, typer.Option(help="Which of them the bundle holds, comma-separated.")] = "int8,fp16",
     data: Annotated[Path | None, typer.Option(help="The data folder; else SEQSERVE_DATA.")] = None,
-    metric_drop: Annotated[float, typer.Option(help="BLEU that a reduced precision may cost.")] = 0.5,
+    metric_drop: Annotated[float, typer.Option(help="Points that a reduced precision may cost.")] = 0.5,
 ) -> None:
     """Trace, optimise, verify and package a run. Nothing is written unless everything holds."""
     made, shipped = _precisions(precisions), _precisions(ship)
@@ -42,9 +42,9 @@ def bundle(
 
     from contract.manifest import BundleError
     from export.errors import ExportError
-    from export.material import from_run
     from export.package import next_version
     from export.pipeline import Options, export_bundle
+    from export.runs import from_run
     from models.data.lines import DataError
     from models.registry import ConfigError
     from models.training.run import load_run

@@ -1,4 +1,7 @@
-"""Which values activations take: real inputs through the fp32 graphs, one row at a time, no padding among them."""
+"""Which values activations take: real inputs through the fp32 graphs, one row at a time, no padding among them.
+
+A range is the one that loses least: the mean squared error of rounding and clipping the values seen.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 
-from contract.signature import GenerateSignature, GraphKind
-from export.drive import Array, Decoder, Feed, Row, Runner, collate
+from contract.rows import Array, Row, pad_rows
+from contract.signature import GenerateSignature, GraphKind, PredictSignature
+from export.drive import Decoder, Feed, Runner
 from export.passes.integer import Range, quantised_linears
 
 _SAMPLES = 512
@@ -21,7 +25,20 @@ _CANDIDATES = 80
 Ranges = dict[GraphKind, dict[str, Range]]
 
 
-def calibrate(
+def calibrate_pass(
+    signature: PredictSignature,
+    graphs: Mapping[GraphKind, ir.Model],
+    rows: Sequence[Row],
+    open_graph: Callable[[Path], Runner],
+) -> Ranges:
+    """The range of every activation that int8 will round in `predict`."""
+    predict = _Watched(graphs["predict"], open_graph)
+    for row in rows:
+        predict(pad_rows(signature.inputs, [row]))
+    return {"predict": predict.ranges()}
+
+
+def calibrate_steps(
     signature: GenerateSignature,
     graphs: Mapping[GraphKind, ir.Model],
     rows: Sequence[Row],
@@ -34,11 +51,11 @@ def calibrate(
     """The range of every activation that int8 will round, for `encode` and `step`.
 
     Each row is encoded and decoded greedily to its end or `max_steps`, so the step graph sees the states that it will
-    see in use. A range is the one that loses least: the mean squared error of rounding and clipping the values seen.
+    see in use.
     """
     encode, step = (_Watched(graphs[kind], open_graph) for kind in ("encode", "step"))
     for row in rows:
-        decoder = Decoder.start(signature, encode, step, collate([row]), max_steps)
+        decoder = Decoder.start(signature, encode, step, pad_rows(signature.inputs, [row]), max_steps)
         token = bos
         for _ in range(max_steps):
             token = int(decoder.advance(np.array([token]), 1)["candidates"][0, 0])

@@ -5,20 +5,52 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from contract.manifest import Manifest, Variant
+from contract.manifest import (
+    ItemPreprocessing,
+    LabelPreprocessing,
+    Manifest,
+    TextPreprocessing,
+    Variant,
+)
+from contract.tasks import TaskName
 
 CARD = "MODEL_CARD.md"
+
+_EXAMPLES: dict[TaskName, str] = {
+    "translate": '"text": "…"',
+    "classify": '"text": "…"',
+    "tag": '"text": "…"',
+    "recommend": '"session": [1, 2, 3]',
+}
+_CAVEATS: dict[TaskName, str] = {
+    "translate": "text of another kind, names, numbers and rare words come out worse, and what it writes may be fluent "
+    "and wrong",
+    "classify": "text of another kind is given one of the same labels, with a score that means little",
+    "tag": "in text of another kind it misses names and takes other words for them",
+    "recommend": "items that are new since are never recommended, and what was popular then is preferred",
+}
+_COUNTED = {
+    "source": "tokens",
+    "target": "tokens of output",
+    "sentences": "sentences",
+    "words": "tokens in a sentence",
+    "characters": "characters in a word",
+    "items": "items in a session",
+    "filters": "items to filter by",
+    "k": "answers",
+}
+"""Axis → what its limit counts."""
 
 
 def write_card(manifest: Manifest, description: str) -> str:
     """The card as Markdown; the manifest's `files` may still be without the card itself."""
-    languages = manifest.text.source_language, manifest.text.target_language
     sections = [
         f"# {manifest.name} {manifest.version}",
         f"{description}.",
-        _facts(manifest, languages),
+        _facts(manifest),
         "## Scores\n\n" + _scores(manifest),
         "## Precisions\n\n" + _variants(manifest),
+        "## Speed\n\n" + _speed(manifest),
         "## How to call it\n\n" + _usage(manifest),
         "## Limits\n\n" + _limits(manifest),
         f"## Data and licence\n\nTrained on {manifest.licence.data} ({manifest.licence.source}).\n\n"
@@ -28,16 +60,24 @@ def write_card(manifest: Manifest, description: str) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _facts(manifest: Manifest, languages: tuple[str | None, str | None]) -> str:
+def _facts(manifest: Manifest) -> str:
+    preprocessing = manifest.preprocessing
+    generates = manifest.signature.shape == "generate"
     rows = [
         ("task", manifest.task),
         ("architecture", f"`{manifest.architecture}`, {manifest.parameters:,} parameters"),
-        ("vocabulary", f"{manifest.vocabulary_size:,} target tokens"),
+        ("vocabulary", f"{manifest.vocabulary_size:,} {_unit(manifest)}{' of the target' if generates else ''}"),
         ("created", manifest.created),
         ("format", f"ONNX, opset {manifest.opset}"),
     ]
-    if all(languages):
-        rows.insert(1, ("languages", f"{languages[0]} → {languages[1]}"))
+    if isinstance(preprocessing, TextPreprocessing):
+        languages = preprocessing.source_language, preprocessing.target_language
+        if all(languages):
+            rows.insert(1, ("languages", f"{languages[0]} → {languages[1]}"))
+    elif not isinstance(preprocessing, ItemPreprocessing) and preprocessing.language:
+        rows.insert(1, ("language", preprocessing.language))
+    if isinstance(preprocessing, LabelPreprocessing):
+        rows.insert(1, ("labels", ", ".join(preprocessing.labels)))
     return _table(("", ""), rows)
 
 
@@ -74,24 +114,44 @@ def _variants(manifest: Manifest) -> str:
     )
 
 
+def _speed(manifest: Manifest) -> str:
+    measured = [(variant.precision, variant.speed) for variant in manifest.variants if variant.speed is not None]
+    if not measured:
+        return "Not measured."
+    waiting, processor = measured[0][1].waiting, measured[0][1].processor
+    rows = [
+        (precision, f"{1000 * speed.latency_seconds:.3g} ms", f"{speed.rows_per_second:,.0f}")
+        for precision, speed in measured
+    ]
+    table = _table(("precision", "one at a time", f"a second, with {waiting} waiting"), rows)
+    return f"{table}\n\nValidation examples through the engine alone, one thread, {processor}, when it was exported."
+
+
 def _usage(manifest: Manifest) -> str:
-    return (
+    call = (
         "```sh\n"
         f"curl -s localhost:3000/v1/{manifest.task} -H 'content-type: application/json' \\\n"
-        f'  -d \'{{"model": "{manifest.name}", "text": "…"}}\'\n'
-        "```\n\n"
-        f"Without options it searches with a beam of {manifest.decoding_defaults.beam_size} and a length penalty of "
-        f"{manifest.decoding_defaults.length_penalty:g}."
+        f'  -d \'{{"model": "{manifest.name}", {_EXAMPLES[manifest.task]}}}\'\n'
+        "```"
+    )
+    if manifest.decoding is None:
+        return call
+    return (
+        f"{call}\n\nWithout options it searches with a beam of {manifest.decoding.beam_size} and a length penalty of "
+        f"{manifest.decoding.length_penalty:g}."
     )
 
 
 def _limits(manifest: Manifest) -> str:
-    source, target = manifest.limits.of("source"), manifest.limits.of("target")
+    limits = [f"{size:,} {_COUNTED[axis]}" for axis, size in manifest.limits if size is not None]
     return (
-        f"Inputs of at most {source} tokens and outputs of at most {target}. The model "
-        "knows its training data and nothing else: text of another kind, names, numbers and rare words come out worse, "
-        "and what it writes may be fluent and wrong. It has not been examined for bias."
+        f"At most {', '.join(limits)}. The model knows its training data and nothing else: {_CAVEATS[manifest.task]}. "
+        "It has not been examined for bias."
     )
+
+
+def _unit(manifest: Manifest) -> str:
+    return "items" if isinstance(manifest.preprocessing, ItemPreprocessing) else "tokens"
 
 
 def _megabytes(manifest: Manifest, variant: Variant) -> float:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from contract.rows import Array, Row, pad_rows
 from contract.signature import GraphKind
-from export.drive import Array, Decoder, Feed, Row, Runner, collate
+from export.drive import Decoder, Feed, Runner
 from export.graphs import graph_module
-from models.architecture import Generator
+from models.architecture import Architecture, Generator, Predictor
 
 STEPS = ("step", "explain_step")
 
@@ -30,7 +31,7 @@ class Case:
         return ", ".join(f"{name} {list(array.shape)}" for name, array in self.inputs.items())
 
 
-def torch_runner(model: Generator, kind: GraphKind) -> Runner:
+def torch_runner(model: Architecture, kind: GraphKind) -> Runner:
     """A graph of the model, computed by PyTorch."""
     module = graph_module(model, kind)
 
@@ -42,10 +43,20 @@ def torch_runner(model: Generator, kind: GraphKind) -> Runner:
     return run
 
 
-def build_cases(
+def predict_cases(model: Predictor, rows: Sequence[Row]) -> dict[GraphKind, Case]:
+    """One case of every graph of a one-shot model in evaluation mode, on rows of any sizes."""
+    batch = pad_rows(model.signature.inputs, rows)
+    cases = {}
+    for kind in model.signature.graph_kinds():
+        inputs = {tensor.name: batch[tensor.name] for tensor in model.signature.graph(kind)[0]}
+        cases[kind] = Case(kind, inputs, torch_runner(model, kind)(inputs))
+    return cases
+
+
+def generate_cases(
     model: Generator, rows: Sequence[Row], targets: Sequence[Sequence[int]], vocabulary: int
 ) -> dict[GraphKind, Case]:
-    """One case of every graph of a model.
+    """One case of every graph of a generator.
 
     Args:
         model: in evaluation mode.
@@ -56,7 +67,7 @@ def build_cases(
     Row i stands at position `(i + 1) mod target` of the step cases, so rows of different positions are side by side.
     """
     signature = model.signature
-    batch = collate(rows)
+    batch = pad_rows(signature.inputs, rows)
     target_ids = np.asarray(targets, dtype=np.int64)
     cases = {}
     for kind in signature.graph_kinds():

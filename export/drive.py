@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from contract.rows import Array
 from contract.signature import GenerateSignature, State
 
-Array = NDArray[Any]
 Feed = dict[str, Array]
 Runner = Callable[[Mapping[str, Array]], Feed]
 """One graph: arrays by input name → arrays by output name."""
-
-Row = Mapping[str, Array]
-"""Inputs of one row, without the rows axis and at its own length."""
-
-
-def collate(rows: Sequence[Row]) -> Feed:
-    """Rows of different lengths as one batch, padded with zeros."""
-    batch: Feed = {}
-    for name in rows[0]:
-        arrays = [np.asarray(row[name]) for row in rows]
-        shape = [max(sizes) for sizes in zip(*(array.shape for array in arrays), strict=True)]
-        batch[name] = np.zeros((len(arrays), *shape), dtype=arrays[0].dtype)
-        for index, array in enumerate(arrays):
-            place: tuple[int | slice, ...] = (index, *map(slice, array.shape))
-            batch[name][place] = array
-    return batch
 
 
 def initial_state(state: State, encoded: Mapping[str, Array], rows: int, capacity: int) -> Array:

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from contract.manifest import Precision
-from contract.signature import GenerateSignature, GraphKind
+from contract.rows import Array
+from contract.signature import GenerateSignature, GraphKind, Signature
 from export.cases import Case
-from export.drive import Array, Runner
+from export.drive import Runner
 from export.precisions import stored
 
 
 def save_golden(
     path: Path,
-    signature: GenerateSignature,
+    signature: Signature,
     precision: Precision,
     cases: Mapping[GraphKind, Case],
     runners: Mapping[GraphKind, Runner] | None,
@@ -26,7 +27,8 @@ def save_golden(
     The outputs are PyTorch's, or with `runners` those of the graphs themselves, for precisions whose rounding PyTorch
     does not know.
     """
-    unchanged = {state.successor for state in signature.states if state.write == "unchanged"}
+    states = signature.states if isinstance(signature, GenerateSignature) else ()
+    unchanged = {state.successor for state in states if state.write == "unchanged"}
     arrays: dict[str, Array] = {}
     for kind, case in cases.items():
         outputs = case.outputs if runners is None else runners[kind](case.inputs)

@@ -1,123 +1,149 @@
-"""What an export draws on: a trained model, its tokenizers, and texts to calibrate and judge it with."""
+"""What an export draws on: a trained model, and all that its shape and its task decide about an export."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
 
-import numpy as np
+from contract.manifest import DecodingDefaults, Licence, Limits, Precision, Preprocessing, Score, SpecialIds
+from contract.rows import Row
+from contract.signature import GraphKind
+from contract.tasks import TaskName
+from export.calibrate import Ranges
+from export.cases import Case
+from export.optimise import Graphs
+from export.verify.graphs import Runners
+from models.architecture import Architecture
+from models.training.config import TrainConfig
 
-from contract.manifest import Licence, Limits, Score
-from contract.text import SPECIAL_TOKENS, TextCodec
-from export.drive import Row
-from export.errors import ExportError
-from models.architecture import Generator
-from models.data.parallel import Files, LineAligned, Pair
-from models.tasks.translate.codecs import Codecs
-from models.tasks.translate.config import TranslateConfig
-from models.tasks.translate.data import read_split
-from models.training.config import DataConfig
-from models.training.run import Run
+Ask = Callable[[Sequence[Row]], list[Any]]
+"""Puts rows to a bundle's engine, all waiting at once → its answers, in the order of the rows."""
 
 
-@dataclass(frozen=True)
-class Material:
-    """One trained model and everything said about it.
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What is said about a model, whatever its shape.
 
     Attributes:
-        model: in evaluation mode, on the CPU.
-        source: the tokenizer of the source.
-        target: the tokenizer of the target.
-        examples: pairs of the validation split.
-        limits: longest source and target, in tokens.
         architecture: its registered name.
         description: one line for the model card.
         licence: of the training data.
-        languages: of source and target, where known.
         training: the resolved training config.
         scores: known already, from training.
     """
 
-    model: Generator
-    source: TextCodec
-    target: TextCodec
-    examples: Sequence[Pair]
-    limits: Limits
     architecture: str
     description: str
     licence: Licence
-    languages: tuple[str | None, str | None] = (None, None)
     training: dict[str, Any] = field(default_factory=dict)
     scores: tuple[Score, ...] = ()
 
-    def rows(self, texts: Sequence[str]) -> list[Row]:
-        """Texts as encode inputs, those beyond the limit left out."""
-        encoded = (self.source.source(text).ids for text in texts)
-        return [as_row(ids) for ids in encoded if len(ids) <= self.limits.of("source")]
-
-    def random_rows(self, lengths: Sequence[int], seed: int) -> list[Row]:
-        """Sources of given lengths with random ids."""
-        draw = np.random.default_rng(seed)
-        lowest = len(SPECIAL_TOKENS)
-        return [as_row(draw.integers(lowest, self.source.vocabulary_size, length).tolist()) for length in lengths]
-
-    def random_targets(self, rows: int, length: int, seed: int) -> list[list[int]]:
-        """Targets of `length` ids that start with BOS."""
-        draw = np.random.default_rng(seed)
-        ids = draw.integers(len(SPECIAL_TOKENS), self.target.vocabulary_size, (rows, length))
-        ids[:, 0] = self.target.bos
-        return [[int(i) for i in row] for row in ids]
-
-
-def as_row(source_ids: Sequence[int]) -> Row:
-    """Encode inputs of one source without the rows axis."""
-    return {"source_ids": np.asarray(source_ids, np.int64), "source_lengths": np.asarray(len(source_ids), np.int64)}
-
-
-def from_run(run: Run[TranslateConfig, Codecs]) -> Material:
-    """Material of a finished training run; its validation split must be readable.
-
-    Raises:
-        ExportError: the architecture does not generate.
-    """
-    config, model = run.config, run.model
-    if not isinstance(model, Generator):
-        raise ExportError(
-            f"{run.path}: architecture {config.architecture_name!r} is no generator; nothing exports it yet"
+    @classmethod
+    def of(cls, config: TrainConfig) -> About:
+        """What a run's config says; the data set goes by its folder's name, or by its file's where it has none."""
+        files = config.data.training_files
+        folder = PurePosixPath(files[0]).parent.name
+        origin = config.data.origin or ", ".join(files)
+        return cls(
+            architecture=config.architecture_name,
+            description=(config.description or config.name).rstrip("."),
+            licence=Licence(data=folder or files[0], source=origin, terms=config.data.licence),
+            training=config.model_dump(mode="json"),
         )
-    longest = config.data.max_length
-    # Architectures that read a source by position say how many they know.
-    longest_source = min(longest, getattr(model.config, "max_source_length", longest))
-    return Material(
-        model=model,
-        source=run.vocabulary.source,
-        target=run.vocabulary.target,
-        examples=read_split(config.data, run.root, "validation"),
-        limits=Limits(source=longest_source, target=longest),
-        architecture=config.architecture_name,
-        description=config.description or config.name,
-        licence=_licence(config.data),
-        languages=_languages(config.data.train),
-        training=config.model_dump(mode="json"),
-    )
 
 
-def _licence(data: DataConfig) -> Licence:
-    """The data set goes by its folder's name, or by its file's where it has none."""
-    files = data.training_files
-    folder = PurePosixPath(files[0]).parent.name
-    return Licence(data=folder or files[0], source=", ".join(files), terms=data.licence)
+@dataclass(frozen=True, kw_only=True)
+class Material(ABC):
+    """One trained model, and how a model of its shape is tried and judged.
 
+    Attributes:
+        model: in evaluation mode, on the CPU.
+        limits: the largest inputs that it takes.
+        about: what is said about it.
+    """
 
-def _languages(files: Files) -> tuple[str | None, str | None]:
-    """The languages that line-aligned files are named after: `train.en.gz` is English."""
-    if not isinstance(files, LineAligned):
-        return None, None
-    endings = [
-        PurePosixPath(name.removesuffix(".gz")).suffix.removeprefix(".") for name in (files.source, files.target)
-    ]
-    source, target = (ending if re.fullmatch("[a-z]{2,3}", ending) and ending != "txt" else None for ending in endings)
-    return source, target
+    model: Architecture
+    limits: Limits
+    about: About
+
+    answered: ClassVar[str]
+    """How the answers that are judged come about, for the notes of scores."""
+    units: ClassVar[str]
+    """What one row is, in the plural."""
+
+    @property
+    @abstractmethod
+    def task(self) -> TaskName:
+        """The task that the bundle is for."""
+
+    @property
+    @abstractmethod
+    def vocabulary_size(self) -> int:
+        """Number of ids that it chooses from, or that it reads if it answers in a single pass."""
+
+    @property
+    def special(self) -> SpecialIds | None:
+        """Ids that steer decoding; None where nothing is decoded."""
+        return None
+
+    @property
+    def decoding(self) -> DecodingDefaults | None:
+        """Defaults of decoding; None where nothing is decoded."""
+        return None
+
+    @abstractmethod
+    def preprocessing(self, folder: Path) -> Preprocessing:
+        """Write what reads requests and writes replies into a bundle's folder, and say how."""
+
+    @abstractmethod
+    def cases(self, lengths: Sequence[int], seed: int) -> dict[GraphKind, Case]:
+        """A case of every graph, on as many random rows as there are lengths, none beyond the limits."""
+
+    @abstractmethod
+    def calibrate(self, graphs: Graphs) -> Ranges:
+        """The ranges of what int8 rounds, on validation examples."""
+
+    @abstractmethod
+    def verify_single(self, runners: Runners, tolerance: float) -> None:
+        """Hold fp32 graphs against PyTorch where cases do not reach, up to the limits.
+
+        Raises:
+            VerificationError: naming what differs.
+        """
+
+    @abstractmethod
+    def verify_rows(self, precision: Precision, runners: Runners, tolerance: float) -> None:
+        """A row alone gives the numbers that it gives in a padded batch.
+
+        Raises:
+            RowDependenceError: naming the row that differs most.
+        """
+
+    @property
+    @abstractmethod
+    def rows(self) -> Sequence[Row]:
+        """The validation examples that are judged, as inputs."""
+
+    @abstractmethod
+    def engine(self, folder: Path, precision: Precision) -> AbstractContextManager[Ask]:
+        """The engine that serves such bundles, on a bundle."""
+
+    @abstractmethod
+    def verify_engine(self, answers: Sequence[Any], tolerance: float) -> None:
+        """The engine's fp32 answers to `rows` are PyTorch's.
+
+        Raises:
+            RuntimeMismatchError: naming the row.
+        """
+
+    @abstractmethod
+    def metrics(self, answers: Sequence[Any]) -> Mapping[str, float]:
+        """Quality of the answers to `rows`, in points; the first is the one that counts."""
+
+    def metric_title(self, metric: str) -> str:
+        """A metric's name for people."""
+        return metric.replace("_", " ")

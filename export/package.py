@@ -13,28 +13,24 @@ from pydantic import TypeAdapter
 
 from contract.manifest import (
     BundleError,
-    DecodingDefaults,
     File,
     Graph,
     Manifest,
     Precision,
     Score,
-    SpecialIds,
-    TextPreprocessing,
     Variant,
     hash_file,
     latest_version,
     load_manifest,
     save_manifest,
 )
-from contract.signature import GenerateSignature
+from contract.signature import Signature
 from export.card import CARD, write_card
 from export.errors import ExportError
 from export.material import Material
 from export.precisions import PLANS, stored
 from models.layers.exportable import ONNX_OPSET
 
-TOKENIZER, SOURCE_TOKENIZER, TARGET_TOKENIZER = "tokenizer.json", "tokenizer.source.json", "tokenizer.target.json"
 _DESCRIPTION = "description"
 """Key of the card's first line among the training facts, so that the card can be written again."""
 
@@ -66,22 +62,8 @@ def next_version(bundle: Path) -> str:
     return str(int(newest) + 1)
 
 
-def save_tokenizers(material: Material, folder: Path) -> TextPreprocessing:
-    """Write the tokenizers, a joint one once."""
-    joint = material.source.tokenizer.to_str() == material.target.tokenizer.to_str()
-    names = (TOKENIZER, TOKENIZER) if joint else (SOURCE_TOKENIZER, TARGET_TOKENIZER)
-    material.source.save(folder / names[0])
-    material.target.save(folder / names[1])
-    return TextPreprocessing(
-        source_tokenizer=names[0],
-        target_tokenizer=names[1],
-        source_language=material.languages[0],
-        target_language=material.languages[1],
-    )
-
-
 def describe_variant(
-    signature: GenerateSignature,
+    signature: Signature,
     precision: Precision,
     *,
     verified: bool,
@@ -125,27 +107,27 @@ def write_manifest(
         if precision not in kept:
             shutil.rmtree(folder / precision, ignore_errors=True)
             (folder / golden_name(precision)).unlink(missing_ok=True)
-    preprocessing = save_tokenizers(material, folder)
-    codec = material.target
+    preprocessing = material.preprocessing(folder)
+    about = material.about
     manifest = Manifest(
         schema_version=1,
         name=target.parent.name,
         version=target.name,
-        task="translate",
-        architecture=material.architecture,
+        task=material.task,
+        architecture=about.architecture,
         parameters=sum(parameter.numel() for parameter in material.model.parameters()),
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         opset=ONNX_OPSET,
         signature=material.model.signature,
         variants=tuple(variants),
-        vocabulary_size=codec.vocabulary_size,
-        decoding=DecodingDefaults(),
-        special=SpecialIds(pad=codec.pad, unk=codec.unk, bos=codec.bos, eos=codec.eos),
+        vocabulary_size=material.vocabulary_size,
+        decoding=material.decoding,
+        special=material.special,
         limits=material.limits,
         preprocessing=preprocessing,
-        scores=(*material.scores, *scores),
-        training={**material.training, _DESCRIPTION: material.description},
-        licence=material.licence,
+        scores=(*about.scores, *scores),
+        training={**about.training, _DESCRIPTION: about.description},
+        licence=about.licence,
         files=_files(folder),
     )
     return _finish(folder, manifest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,40 +12,32 @@ import torch
 
 from contract.manifest import Manifest, Precision, Score, Variant, install, load_manifest
 from contract.signature import GraphKind
-from export.calibrate import calibrate
-from export.cases import Case, build_cases
-from export.drive import Row, Runner
+from export.drive import Runner
 from export.errors import ExportError
 from export.golden import save_golden
 from export.material import Material
 from export.optimise import Graphs, simplify, to_half, to_integer
 from export.package import describe_variant, golden_name, staging, write_manifest
 from export.precisions import PLANS
+from export.speed import measure_speed
 from export.store import save_graphs
 from export.trace import trace
-from export.verify import (
+from export.verify.graphs import (
     Runners,
-    bleu,
-    decode,
     has_cuda,
     measure,
     open_graph,
-    verify_engine,
     verify_metric,
     verify_numbers,
-    verify_rows,
-    verify_steps,
     verify_structure,
 )
 
 Report = Callable[[str], None]
 
 _TRACED, _GOLDEN = (4, 7, 2), (6, 1, 4)
-"""Source lengths of the rows that graphs are traced with, and of the golden inputs."""
+"""Sizes of the rows that graphs are traced with, and of the golden inputs."""
 _COMPARED = ((1,), (5, 2), (3, 11, 1, 8, 6))
-"""Source lengths of the batches on which graphs are compared with PyTorch; none has the traced shape."""
-_CALIBRATED, _ENGINE_CHECKED = 128, 64
-"""How many validation inputs choose int8's ranges, and how many engine outputs go through PyTorch again."""
+"""Sizes of the rows of the batches on which graphs are compared with PyTorch; none has the traced shape."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +48,7 @@ class Options:
         precisions: which are made and verified; fp32 always is, and first.
         ship: which of them the bundle holds.
         tolerance: of fp32 graphs, absolute, in log-probability or an output's own unit.
-        metric_drop: how much of the task's metric (BLEU) a reduced precision may cost.
+        metric_drop: how many points of the task's metric a reduced precision may cost.
     """
 
     precisions: tuple[Precision, ...] = ("fp32", "int8", "fp16")
@@ -109,12 +101,12 @@ class _Job:
 
     def __post_init__(self) -> None:
         self._signature = self.material.model.signature
-        self._golden = self._cases(_GOLDEN, target=4, seed=1)
+        self._golden = self.material.cases(_GOLDEN, seed=1)
 
     def trace(self) -> Graphs:
         """The simplified fp32 graphs."""
         traced: Graphs = {}
-        for kind, case in self._cases(_TRACED, target=5, seed=2).items():
+        for kind, case in self.material.cases(_TRACED, seed=2).items():
             self.report(f"tracing {kind}")
             example = {name: torch.from_numpy(np.asarray(array)) for name, array in case.inputs.items()}
             traced[kind] = trace(self.material.model, kind, example)
@@ -122,39 +114,23 @@ class _Job:
         return simplify(traced)
 
     def make_single(self, graphs: Graphs) -> None:
-        """fp32: held against PyTorch at several shapes, step by step, row by row and up to the limits."""
+        """fp32: held against PyTorch at several shapes, row by row and up to the limits."""
         self._save("fp32", graphs)
         self.report("verifying fp32 against PyTorch")
-        runners = self._open("fp32")
-        material, tolerance = self.material, self.options.tolerance
-        cases = [case for lengths in _COMPARED for case in self._cases(lengths, target=6, seed=3).values()]
+        runners, tolerance = self._open("fp32"), self.options.tolerance
+        cases = [case for sizes in _COMPARED for case in self.material.cases(sizes, seed=3).values()]
         error = verify_numbers(self._signature, "fp32", [*cases, *self._golden.values()], runners, tolerance)
-        rows, targets = self._rollout()
-        verify_steps(material, runners, rows, targets, tolerance)
-        verify_rows(material, "fp32", runners, rows, targets, tolerance)
-        longest = material.random_rows([material.limits.of("source")], seed=4)
-        furthest = material.random_targets(1, material.limits.of("target"), seed=4)
-        verify_steps(material, runners, longest, furthest, tolerance)
+        self.material.verify_single(runners, tolerance)
+        self.material.verify_rows("fp32", runners, tolerance)
         self._note("fp32", verified=True, max_error=error)
 
     def make_integer(self, graphs: Graphs) -> None:
         """int8: its ranges chosen on validation examples."""
         self.report("calibrating int8")
-        material = self.material
-        rows = material.rows([source for source, _ in material.examples])
-        ranges = calibrate(
-            self._signature,
-            graphs,
-            rows[:: max(1, len(rows) // _CALIBRATED)],
-            open_graph,
-            bos=material.target.bos,
-            eos=material.target.eos,
-            max_steps=min(material.limits.of("target"), 64),
-        )
-        self._save("int8", to_integer(graphs, ranges))
+        self._save("int8", to_integer(graphs, self.material.calibrate(graphs)))
         self.report("verifying int8")
         runners = self._open("int8")
-        verify_rows(material, "int8", runners, *self._rollout(), PLANS["int8"].tolerance)
+        self.material.verify_rows("int8", runners, PLANS["int8"].tolerance)
         errors = [max(measure(self._signature, case, runners).values()) for case in self._golden.values()]
         self._note("int8", verified=True, max_error=max(errors), golden=runners)
 
@@ -167,56 +143,47 @@ class _Job:
             runners = self._open("fp16", "cuda")
             tolerance = PLANS["fp16"].tolerance
             error = verify_numbers(self._signature, "fp16", list(self._golden.values()), runners, tolerance)
-            verify_rows(self.material, "fp16", runners, *self._rollout(), tolerance)
+            self.material.verify_rows("fp16", runners, tolerance)
         self._note("fp16", verified=error is not None, max_error=error)
 
     def judge(self) -> tuple[list[Variant], list[Score]]:
-        """Decode the validation split through the engine; returns what ships, and its scores."""
+        """Answer the validation split through the engine; returns what ships, and its scores."""
         write_manifest(self.folder, self.material, self.target, list(self.made.values()))
-        encoded = [(self.material.rows([source]), reference) for source, reference in self.material.examples]
-        rows = [row for found, _ in encoded for row in found]
-        references = [reference for found, reference in encoded if found]
-        values: dict[Precision, float] = {}
+        rows = self.material.rows
+        metrics: dict[Precision, Mapping[str, float]] = {}
         for precision, variant in self.made.items():
             if variant.status == "unproven":
                 continue
-            self.report(f"decoding {len(rows)} validation examples with {precision}")
-            hypotheses = decode(self.folder, precision, rows)
+            self.report(f"answering {len(rows)} validation {self.material.units} with {precision}")
+            with self.material.engine(self.folder, precision) as ask:
+                answers = ask(rows)
+                speed = measure_speed(ask, rows) if variant.provider != "cuda" else None
             if precision == "fp32":
-                checked = slice(_ENGINE_CHECKED)
-                verify_engine(self.material, rows[checked], hypotheses[checked], self.options.tolerance)
-            values[precision] = bleu(self.material, hypotheses, references)
-            verify_metric(precision, values[precision], values["fp32"], self.options.metric_drop)
-        shipped = [self._scored(precision, values.get(precision)) for precision in self.made]
-        variants = [variant for variant in shipped if variant.precision in self.options.ship]
-        scores = [self._score(name, value, len(rows)) for name, value in values.items() if name in self.options.ship]
-        return variants, scores
+                self.material.verify_engine(answers, self.options.tolerance)
+            metrics[precision] = self.material.metrics(answers)
+            self._verify_metric(precision, metrics)
+            rounded = {name: round(value, 2) for name, value in metrics[precision].items()}
+            self.made[precision] = variant.model_copy(update={"metrics": rounded, "speed": speed})
+        shipped = [variant for variant in self.made.values() if variant.precision in self.options.ship]
+        return shipped, [score for variant in shipped for score in self._scores(variant)]
 
-    def _scored(self, precision: Precision, value: float | None) -> Variant:
-        metrics = {} if value is None else {"bleu_lower_cased": round(value, 2)}
-        return self.made[precision].model_copy(update={"metrics": metrics})
+    def _verify_metric(self, precision: Precision, metrics: Mapping[Precision, Mapping[str, float]]) -> None:
+        name = next(iter(metrics["fp32"]))
+        title, drop = self.material.metric_title(name), self.options.metric_drop
+        verify_metric(title, precision, metrics[precision][name], metrics["fp32"][name], drop)
 
-    def _score(self, precision: Precision, value: float, sentences: int) -> Score:
-        return Score(
-            metric="BLEU, lower-cased",
-            value=round(value, 2),
-            data=self.material.licence.data,
-            split="validation",
-            precision=precision,
-            note=f"greedy, {sentences} sentences, through the decoding engine",
-        )
-
-    def _cases(self, lengths: Sequence[int], target: int, seed: int) -> dict[GraphKind, Case]:
-        """A case of every graph, on random rows of these source lengths."""
-        rows = self.material.random_rows([min(n, self.material.limits.of("source")) for n in lengths], seed)
-        targets = self.material.random_targets(len(rows), min(target, self.material.limits.of("target")), seed)
-        return build_cases(self.material.model, rows, targets, self.material.target.vocabulary_size)
-
-    def _rollout(self) -> tuple[list[Row], list[list[int]]]:
-        """Rows of mixed lengths, and targets for them, to be fed step by step."""
-        lengths = [min(n, self.material.limits.of("source")) for n in (9, 1, 4, 12, 2)]
-        rows = self.material.random_rows(lengths, seed=5)
-        return rows, self.material.random_targets(len(rows), min(7, self.material.limits.of("target")), seed=5)
+    def _scores(self, variant: Variant) -> list[Score]:
+        return [
+            Score(
+                metric=self.material.metric_title(name),
+                value=value,
+                data=self.material.about.licence.data,
+                split="validation",
+                precision=variant.precision,
+                note=f"{len(self.material.rows)} {self.material.units}, {self.material.answered}",
+            )
+            for name, value in variant.metrics.items()
+        ]
 
     def _save(self, precision: Precision, graphs: Graphs) -> None:
         folder = self.folder / precision

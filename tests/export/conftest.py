@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from contract.manifest import Manifest
-from export.cases import build_cases
-from export.material import Material
+from export.cases import generate_cases
+from export.generate import TextMaterial
 from export.optimise import Graphs, simplify
 from export.pipeline import Options, export_bundle
 from export.trace import trace
@@ -18,9 +18,9 @@ from tests.export.toys import VOCABULARY, make_material
 
 
 @cache
-def _simplified(architecture: str) -> tuple[Material, Graphs]:
+def _simplified(architecture: str) -> tuple[TextMaterial, Graphs]:
     material = make_material(architecture)
-    cases = build_cases(
+    cases = generate_cases(
         material.model, material.random_rows((4, 6, 2), 1), material.random_targets(3, 5, 1), VOCABULARY
     )
     graphs = {}
@@ -31,10 +31,10 @@ def _simplified(architecture: str) -> tuple[Material, Graphs]:
 
 
 @pytest.fixture
-def simplified() -> Callable[[str], tuple[Material, Graphs]]:
-    """Material and fp32 graphs of a toy of that architecture; traced once, the graphs cloned for each test."""
+def simplified() -> Callable[[str], tuple[TextMaterial, Graphs]]:
+    """TextMaterial and fp32 graphs of a toy of that architecture; traced once, the graphs cloned for each test."""
 
-    def make(architecture: str) -> tuple[Material, Graphs]:
+    def make(architecture: str) -> tuple[TextMaterial, Graphs]:
         material, graphs = _simplified(architecture)
         return material, {kind: graph.clone() for kind, graph in graphs.items()}
 
@@ -42,7 +42,7 @@ def simplified() -> Callable[[str], tuple[Material, Graphs]]:
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest, Material]:
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest, TextMaterial]:
     """A toy with attention, exported whole, in every precision. Read it, never write to it."""
     material = make_material("attention_seq2seq")
     folder = tmp_path_factory.mktemp("artifacts") / "toy" / "1"

@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from export.calibrate import best_range, calibrate
-from export.material import Material
+from export.calibrate import best_range
+from export.generate import TextMaterial
 from export.optimise import Graphs
 from export.passes.integer import quantised_linears
-from export.verify import open_graph
 
 
 def loss(values: NDArray[np.float32], low: float, high: float) -> float:
@@ -44,13 +43,10 @@ def test_even_values_keep_their_extremes() -> None:
 
 
 def test_every_product_of_the_hot_graphs_gets_the_range_of_its_input(
-    simplified: Callable[[str], tuple[Material, Graphs]],
+    simplified: Callable[[str], tuple[TextMaterial, Graphs]],
 ) -> None:
     material, graphs = simplified("recurrent_seq2seq")
-    rows = material.rows([source for source, _ in material.examples])
-    ranges = calibrate(
-        material.model.signature, graphs, rows, open_graph, bos=material.target.bos, eos=None, max_steps=5
-    )
+    ranges = material.calibrate(graphs)
     assert set(ranges) == {"encode", "step"}
     for kind, found in ranges.items():
         assert set(found) == {linear.x.name for linear in quantised_linears(graphs[kind].graph)}

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from contract.manifest import Manifest, load_manifest
 from export.__main__ import app
-from export.material import Material
+from export.generate import TextMaterial
 from tests.export.test_package import SCORE
 
 RUNNER = CliRunner()
@@ -31,7 +31,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(arguments: list[str], messa
     assert "Traceback" not in result.output
 
 
-def test_scores_are_recorded_from_a_file(bundle: tuple[Path, Manifest, Material], tmp_path: Path) -> None:
+def test_scores_are_recorded_from_a_file(bundle: tuple[Path, Manifest, TextMaterial], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(bundle[0], tmp_path / "toy" / "1"))
     scores = tmp_path / "scores.json"
     scores.write_text(json.dumps([SCORE.model_dump()]))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from contract.manifest import Licence, Limits, load_manifest
 from export.__main__ import app
 from export.errors import ExportError
-from export.material import from_run
+from export.runs import from_run
 from models.architecture import Architecture
 from models.tasks.translate.codecs import Codecs
 from models.training.run import CONFIG, WEIGHTS, Run, load_run, prepare
@@ -42,10 +43,11 @@ def test_a_run_says_everything_that_a_bundle_needs(tmp_path: Path) -> None:
     material = from_run(load_run(make_run(tmp_path / "toy", "transformer"), DATA))
     assert material.limits == Limits(source=24, target=24)
     assert material.languages == ("en", "de")
-    assert material.licence == Licence(data="train.en", source="train.en, train.de", terms="made for tests")
-    assert material.architecture == "transformer"
-    assert material.description == "toy"
-    assert material.training["data"]["licence"] == "made for tests"
+    about = material.about
+    assert about.licence == Licence(data="train.en", source="train.en, train.de", terms="made for tests")
+    assert about.architecture == "transformer"
+    assert about.description == "toy"
+    assert about.training["data"]["licence"] == "made for tests"
     first = (DATA / "val.en").read_text("utf-8").splitlines()[0]
     assert material.examples[0][0] == first
 
@@ -57,8 +59,8 @@ def test_limits_follow_the_config_and_texts_beyond_them_are_left_out(tmp_path: P
     (folder / CONFIG).write_text(yaml.safe_dump(fields))
     material = from_run(load_run(folder, DATA))
     assert material.limits == Limits(source=3, target=24)
-    rows = material.rows(["w1 w2", "w1 w2 w3", "w4"])
-    assert [row["source_lengths"].item() for row in rows] == [3, 2]
+    material = replace(material, examples=[("w1 w2", ""), ("w1 w2 w3", ""), ("w4", "")])
+    assert [row["source_lengths"].item() for row in material.rows] == [3, 2]
 
 
 def test_an_architecture_that_does_not_generate_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from contract.manifest import BundleError, Manifest, Score, load_manifest
 from export.errors import ExportError
-from export.material import Material
+from export.generate import TextMaterial
 from export.package import next_version, read_scores, record_scores, staging
 
 SCORE = Score(metric="BLEU", value=38.5, data="toy words", split="test", precision="int8", note="over HTTP")
@@ -22,7 +22,7 @@ def test_a_staged_folder_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_versions_count_up(bundle: tuple[Path, Manifest, Material], tmp_path: Path) -> None:
+def test_versions_count_up(bundle: tuple[Path, Manifest, TextMaterial], tmp_path: Path) -> None:
     assert next_version(tmp_path / "toy") == "1"
     shutil.copytree(bundle[0], tmp_path / "toy" / "9")
     shutil.copytree(bundle[0], tmp_path / "toy" / "10")
@@ -33,7 +33,7 @@ def test_versions_count_up(bundle: tuple[Path, Manifest, Material], tmp_path: Pa
 
 
 def test_scores_are_recorded_in_a_bundle_that_stays_sound(
-    bundle: tuple[Path, Manifest, Material], tmp_path: Path
+    bundle: tuple[Path, Manifest, TextMaterial], tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(bundle[0], tmp_path / "toy" / "1"))
     record_scores(folder.parent, [SCORE])
@@ -45,7 +45,7 @@ def test_scores_are_recorded_in_a_bundle_that_stays_sound(
     assert [path.name for path in folder.parent.iterdir()] == ["1"]
 
 
-def test_an_unsound_bundle_takes_no_scores(bundle: tuple[Path, Manifest, Material], tmp_path: Path) -> None:
+def test_an_unsound_bundle_takes_no_scores(bundle: tuple[Path, Manifest, TextMaterial], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(bundle[0], tmp_path / "toy" / "1"))
     (folder / "int8" / "step.onnx").write_bytes(b"")
     with pytest.raises(BundleError, match=r"int8/step\.onnx was altered"):

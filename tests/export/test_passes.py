@@ -20,7 +20,7 @@ from export.passes.integer import fold_embedding_scale, quantise_products, quant
 from export.passes.linear import linears, tie_transposes, unify_linears
 from export.passes.simplify import fold_constants, forget_origin, share_equal
 from export.passes.values import add_constant
-from export.verify import open_graph
+from export.verify.graphs import open_graph
 
 Feed = Mapping[str, NDArray[Any]]
 RANDOM = np.random.default_rng(5)

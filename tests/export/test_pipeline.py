@@ -13,25 +13,25 @@ from contract.manifest import BundleError, Manifest, hash_file, load_manifest, s
 from contract.signature import GraphKind
 from export import pipeline
 from export.errors import ExportError, MetricError, ToleranceError
-from export.material import Material
+from export.generate import TextMaterial
 from export.optimise import Graphs
 from export.pipeline import Options, export_bundle
-from export.verify import decode
+from export.verify.generate import decoding
 from service.runtime.verify import VerificationError, verify_bundle
 
-Exported = tuple[Path, Manifest, Material]
-Simplified = Callable[[str], tuple[Material, Graphs]]
+Exported = tuple[Path, Manifest, TextMaterial]
+Simplified = Callable[[str], tuple[TextMaterial, Graphs]]
 
 
 @pytest.fixture
-def quick(simplified: Simplified, monkeypatch: pytest.MonkeyPatch) -> Material:
-    """Material whose graphs are not traced anew."""
+def quick(simplified: Simplified, monkeypatch: pytest.MonkeyPatch) -> TextMaterial:
+    """TextMaterial whose graphs are not traced anew."""
     material, graphs = simplified("recurrent_seq2seq")
     monkeypatch.setattr(pipeline._Job, "trace", lambda job: graphs)
     return material
 
 
-def export(material: Material, target: Path, options: Options) -> Manifest:
+def export(material: TextMaterial, target: Path, options: Options) -> Manifest:
     return export_bundle(material, target, options, lambda stage: None)
 
 
@@ -99,7 +99,7 @@ def test_no_file_names_the_machine_that_exported(bundle: Exported) -> None:
 def test_the_card_states_scores_terms_and_limits(bundle: Exported) -> None:
     card = (bundle[0] / "MODEL_CARD.md").read_text("utf-8")
     assert card.startswith("# toy 1\n\nA toy.\n")
-    for words in ("| BLEU, lower-cased |", "Terms: none.", "at most 20 tokens", "| fp16 | cuda | unproven |", "curl"):
+    for words in ("| BLEU, lower-cased |", "Terms: none.", "At most 20 tokens, 24 tokens of output.", "| fp16 | cuda | unproven |", "curl"):
         assert words in card
 
 
@@ -143,8 +143,9 @@ def test_numbers_that_do_not_come_out_are_found_even_under_right_hashes(bundle: 
 def test_the_engine_gives_a_row_the_same_text_alone_and_in_company(bundle: Exported) -> None:
     folder, _, material = bundle
     rows = material.random_rows((4, 9, 1, 6, 2, 8, 3), seed=6)
-    together = [hypothesis.token_ids for hypothesis in decode(folder, "int8", rows)]
-    alone = [decode(folder, "int8", [row])[0].token_ids for row in rows]
+    with decoding(folder, "int8") as decode:
+        together = [hypothesis.token_ids for hypothesis in decode(rows)]
+        alone = [decode([row])[0].token_ids for row in rows]
     assert together == alone
 
 
@@ -156,14 +157,14 @@ def test_the_engine_gives_a_row_the_same_text_alone_and_in_company(bundle: Expor
     ],
 )
 def test_nothing_is_left_of_an_export_that_fails(
-    quick: Material, tmp_path: Path, options: Options, error: type[Exception]
+    quick: TextMaterial, tmp_path: Path, options: Options, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         export(quick, tmp_path / "artifacts" / "toy" / "1", options)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_what_ships_is_in_the_bundle(quick: Material, tmp_path: Path) -> None:
+def test_only_what_ships_is_in_the_bundle(quick: TextMaterial, tmp_path: Path) -> None:
     target = tmp_path / "artifacts" / "toy" / "2"
     manifest = export(quick, target, Options(precisions=("fp32", "int8"), ship=("int8",)))
     assert [variant.precision for variant in manifest.variants] == ["int8"]

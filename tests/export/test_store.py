@@ -7,7 +7,7 @@ import onnx
 import onnx_ir as ir
 
 from export.store import WEIGHTS, save_graphs
-from export.verify import open_graph
+from export.verify.graphs import open_graph
 from tests.export.test_passes import normal, parse
 
 

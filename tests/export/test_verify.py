@@ -8,9 +8,10 @@ import onnx_ir as ir
 import pytest
 import torch
 
+from contract.rows import Array
 from contract.signature import GraphKind
-from export.cases import build_cases, torch_runner
-from export.drive import Array, Feed, Runner
+from export.cases import generate_cases, torch_runner
+from export.drive import Feed, Runner
 from export.errors import (
     AxesError,
     GraphFailedError,
@@ -21,31 +22,24 @@ from export.errors import (
     StepMismatchError,
     ToleranceError,
 )
-from export.material import Material
+from export.generate import TextMaterial
 from export.optimise import Graphs, to_half
 from export.store import save_graphs
-from export.verify import (
-    open_graph,
-    verify_engine,
-    verify_metric,
-    verify_numbers,
-    verify_rows,
-    verify_steps,
-    verify_structure,
-)
+from export.verify.generate import verify_engine, verify_rows, verify_steps
+from export.verify.graphs import open_graph, verify_metric, verify_numbers, verify_structure
 from service.runtime.requests import Hypothesis
 from tests.export.toys import VOCABULARY, make_material
 
-Simplified = Callable[[str], tuple[Material, Graphs]]
+Simplified = Callable[[str], tuple[TextMaterial, Graphs]]
 
 
 @pytest.fixture(scope="module")
-def material() -> Material:
+def material() -> TextMaterial:
     return make_material("attention_seq2seq")
 
 
 @pytest.fixture
-def runners(material: Material) -> dict[GraphKind, Runner]:
+def runners(material: TextMaterial) -> dict[GraphKind, Runner]:
     """Graphs that are right: PyTorch's own."""
     return {kind: torch_runner(material.model, kind) for kind in material.model.signature.graph_kinds()}
 
@@ -104,10 +98,12 @@ def test_a_graph_that_does_not_run_is_a_failed_verification(simplified: Simplifi
 
 @pytest.mark.parametrize("kind", ["encode", "step", "explain_step"])
 def test_a_number_off_is_named_with_its_tensor_and_shape(
-    material: Material, runners: dict[GraphKind, Runner], kind: GraphKind
+    material: TextMaterial, runners: dict[GraphKind, Runner], kind: GraphKind
 ) -> None:
     signature = material.model.signature
-    cases = build_cases(material.model, material.random_rows((3, 5), 1), material.random_targets(2, 4, 1), VOCABULARY)
+    cases = generate_cases(
+        material.model, material.random_rows((3, 5), 1), material.random_targets(2, 4, 1), VOCABULARY
+    )
     assert verify_numbers(signature, "fp32", list(cases.values()), runners, 1e-6) == 0.0
     name = signature.graph(kind)[1][-1].name
     runners[kind] = disturbed(runners[kind], name, lambda output, _: output + np.float32(0.01))
@@ -117,7 +113,7 @@ def test_a_number_off_is_named_with_its_tensor_and_shape(
         verify_numbers(signature, "fp32", list(cases.values()), runners, 1e-4)
 
 
-def test_a_step_that_forgets_differs_from_the_whole(material: Material, runners: dict[GraphKind, Runner]) -> None:
+def test_a_step_that_forgets_differs_from_the_whole(material: TextMaterial, runners: dict[GraphKind, Runner]) -> None:
     rows, targets = material.random_rows((4, 2), 2), material.random_targets(2, 5, 2)
     verify_steps(material, runners, rows, targets, 1e-4)
     runners["step"] = disturbed(runners["step"], "next.layer.0.hidden", lambda output, feed: feed["layer.0.hidden"])
@@ -125,7 +121,7 @@ def test_a_step_that_forgets_differs_from_the_whole(material: Material, runners:
         verify_steps(material, runners, rows, targets, 1e-4)
 
 
-def test_a_graph_that_mixes_rows_is_found(material: Material, runners: dict[GraphKind, Runner]) -> None:
+def test_a_graph_that_mixes_rows_is_found(material: TextMaterial, runners: dict[GraphKind, Runner]) -> None:
     rows, targets = material.random_rows((6, 1, 3), 3), material.random_targets(3, 4, 3)
     verify_rows(material, "fp32", runners, rows, targets, 1e-4)
     runners["step"] = disturbed(runners["step"], "scores", lambda output, _: output + 0.01 * output.mean(axis=0))
@@ -133,7 +129,7 @@ def test_a_graph_that_mixes_rows_is_found(material: Material, runners: dict[Grap
         verify_rows(material, "fp32", runners, rows, targets, 1e-4)
 
 
-def test_a_graph_that_reads_padding_is_found(material: Material, runners: dict[GraphKind, Runner]) -> None:
+def test_a_graph_that_reads_padding_is_found(material: TextMaterial, runners: dict[GraphKind, Runner]) -> None:
     rows, targets = material.random_rows((6, 1, 3), 3), material.random_targets(3, 4, 3)
     whole = runners["encode"]
     runners["encode"] = lambda feed: whole(
@@ -144,7 +140,7 @@ def test_a_graph_that_reads_padding_is_found(material: Material, runners: dict[G
 
 
 def test_a_few_tipped_roundings_are_allowed_and_shifted_rows_are_not(
-    material: Material, runners: dict[GraphKind, Runner]
+    material: TextMaterial, runners: dict[GraphKind, Runner]
 ) -> None:
     rows, targets = material.random_rows((6, 1, 3), 3), material.random_targets(3, 4, 3)
     right = runners["step"]
@@ -160,7 +156,7 @@ def test_a_few_tipped_roundings_are_allowed_and_shifted_rows_are_not(
         verify_rows(material, "int8", runners, rows, targets, 0.1)
 
 
-def greedy(material: Material, source: np.ndarray) -> tuple[list[int], float]:
+def greedy(material: TextMaterial, source: np.ndarray) -> tuple[list[int], float]:
     """PyTorch's own greedy choice of four tokens."""
     inputs = {"source_ids": torch.from_numpy(source)[None], "source_lengths": torch.tensor([len(source)])}
     chosen, total = [material.target.bos], 0.0
@@ -172,7 +168,7 @@ def greedy(material: Material, source: np.ndarray) -> tuple[list[int], float]:
     return chosen[1:], total
 
 
-def test_the_engine_must_choose_what_the_model_prefers(material: Material) -> None:
+def test_the_engine_must_choose_what_the_model_prefers(material: TextMaterial) -> None:
     rows = material.random_rows((5,), 4)
     chosen, total = greedy(material, rows[0]["source_ids"])
     right = Hypothesis(chosen, total / 4, total, finished=False)
@@ -186,7 +182,7 @@ def test_the_engine_must_choose_what_the_model_prefers(material: Material) -> No
 
 
 def test_a_metric_may_fall_so_far_and_no_further() -> None:
-    verify_metric("int8", 37.6, 38.0, 0.5)
-    verify_metric("int8", 39.0, 38.0, 0.5)
+    verify_metric("BLEU", "int8", 37.6, 38.0, 0.5)
+    verify_metric("BLEU", "int8", 39.0, 38.0, 0.5)
     with pytest.raises(MetricError, match=r"int8: BLEU .* is 37\.40, fp32 has 38\.00: 0\.60 lost, allowed is 0\.50"):
-        verify_metric("int8", 37.4, 38.0, 0.5)
+        verify_metric("BLEU", "int8", 37.4, 38.0, 0.5)

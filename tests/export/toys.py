@@ -10,7 +10,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from contract.manifest import Licence, Limits
 from contract.text import SPECIAL_TOKENS, UNK, TextCodec
-from export.material import Material
+from export.generate import TextMaterial
+from export.material import About
 from models.architecture import Generator
 from models.registry import build, parse
 
@@ -49,17 +50,19 @@ def make_model(architecture: str) -> Generator:
     return model.eval()
 
 
-def make_material(architecture: str = "recurrent_seq2seq", examples: int = 12) -> Material:
+def make_material(architecture: str = "recurrent_seq2seq", examples: int = 12) -> TextMaterial:
     draw = np.random.default_rng(3)
     texts = [" ".join(draw.choice(WORDS, size)) for size in draw.integers(1, 9, examples)]
-    return Material(
+    return TextMaterial(
         model=make_model(architecture),
         source=make_codec(),
         target=make_codec(),
         examples=[(text, text) for text in texts],
         limits=Limits(source=20, target=24),
-        architecture=architecture,
-        description="A toy",
-        licence=Licence(data="toy words", source="made up", terms="none"),
-        training={"seed": 7},
+        about=About(
+            architecture=architecture,
+            description="A toy",
+            licence=Licence(data="toy words", source="made up", terms="none"),
+            training={"seed": 7},
+        ),
     )

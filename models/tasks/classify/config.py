@@ -46,6 +46,10 @@ class LabelledData(DataConfig):
     max_length: int = Field(default=256, ge=1, description="tokens of a text; longer ones are cut")
     documents: DocumentSizes | None = Field(default=None, description="for models that read sentences of words")
 
+    @property
+    def training_files(self) -> tuple[str, ...]:
+        return tuple(table.table for table in (self.train, self.more) if table is not None)
+
 
 class ClassifyTraining(TrainingConfig):
     """How long and how fast to learn to classify."""

@@ -1,0 +1,25 @@
+"""From a finished run to what an export draws on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from export.errors import ExportError
+from export.generate import text_material
+from export.material import Material
+from export.predict import predict_material
+from models.training.run import Run
+from models.training.task import OneShotTask
+
+
+def from_run(run: Run[Any, Any]) -> Material:
+    """Material of a run, whatever its task; its validation split must be readable.
+
+    Raises:
+        ExportError: nothing exports such a run.
+    """
+    if isinstance(run.task, OneShotTask):
+        return predict_material(run, run.task)
+    if run.config.task == "translate":
+        return text_material(run)
+    raise ExportError(f"{run.path}: a run for the task {run.config.task!r} is trained for other runs to start from")

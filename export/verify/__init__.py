@@ -1,0 +1,1 @@
+"""Verification: graphs and bundles against the model they were made from. A breach is an error, never a warning."""
