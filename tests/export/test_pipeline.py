@@ -99,7 +99,13 @@ def test_no_file_names_the_machine_that_exported(bundle: Exported) -> None:
 def test_the_card_states_scores_terms_and_limits(bundle: Exported) -> None:
     card = (bundle[0] / "MODEL_CARD.md").read_text("utf-8")
     assert card.startswith("# toy 1\n\nA toy.\n")
-    for words in ("| BLEU, lower-cased |", "Terms: none.", "At most 20 tokens, 24 tokens of output.", "| fp16 | cuda | unproven |", "curl"):
+    for words in (
+        "| BLEU, lower-cased |",
+        "Terms: none.",
+        "At most 20 tokens, 24 tokens of output.",
+        "| fp16 | cuda | unproven |",
+        "curl",
+    ):
         assert words in card
 
 
