@@ -163,7 +163,7 @@ class PredictBattery(ArchitectureBattery):
             assert (np.where(seen, 0, weights) == 0).all(), attention.name
             looking = np.ones(weights.shape, dtype=bool)
             for place in range(1, len(axes) - 1):
-                looking &= True if axes[place] == "hops" else axis_mask(batch, axes, place)
+                looking &= True if isinstance(axes[place], int) else axis_mask(batch, axes, place)
             totals = weights.sum(axis=-1)[looking[..., 0]]
             assert (totals > 0).all(), attention.name
             if attention.normalised:

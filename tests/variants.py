@@ -21,6 +21,8 @@ def pairwise(axes: Mapping[str, Sequence[Any]], valid: Callable[[Fields], bool])
 
     Greedy and repeatable: the next combination is the first of those that hold the most pairs not yet seen.
     """
+    if len(axes) < 2:
+        return every(axes, valid)
     candidates = [(fields, pairs(fields)) for fields in every(axes, valid)]
     missing = set().union(*(held for _, held in candidates))
     chosen: list[Fields] = []
