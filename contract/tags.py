@@ -123,7 +123,7 @@ def spans(tags: Sequence[str]) -> list[tuple[str, int, int]]:
     """Label, first word and last word (exclusive) of every entity of a legal sequence of tags."""
     found = []
     begun = 0
-    for index, (tag, following) in enumerate(zip(tags, [*tags[1:], OUTSIDE], strict=True)):
+    for index, (tag, following) in enumerate(zip(tags, [*tags, OUTSIDE][1:], strict=True)):
         if tag.startswith(BEGIN):
             begun = index
         if tag != OUTSIDE and not following.startswith(INSIDE):

@@ -141,7 +141,7 @@ def _whole(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
     Words cover everything but spaces, so what follows a word, up to a space or the next word, belongs to it.
     """
-    bounds = [*(start for start, _ in offsets[1:]), len(text)]
+    bounds = [*(start for start, _ in offsets), len(text)][1:]
     whole = []
     for (start, end), bound in zip(offsets, bounds, strict=True):
         while end < bound and not text[end].isspace():

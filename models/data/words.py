@@ -17,16 +17,17 @@ from contract.words import Characters, WordCodec
 
 # Oniguruma's extended syntax. The alternatives are tried in order at each place; what none of them takes is a space.
 # Splitting happens after normalisation: letters are in lower case and every digit is a 0.
-SPLITTER = r"""(?x)
+SPLITTER = r"""(?x) (?:
   (?: https?:// | www\. ) [^\s\p{Han}]* [\p{L}\p{N}/]                        # addresses, without the stop that follows
 | [\p{L}\p{N}._%+-]+ @ [\p{L}\p{N}-]+ (?: \. [\p{L}\p{N}-]+ )+
 | [@\#] [\p{L}\p{N}_&&[^\p{Han}]]+                                          # mentions and tags
-| [\p{Han}\p{Hiragana}\p{Katakana}] \p{M}*                                  # scripts without spaces: sign by sign
+| [\p{Han}\p{Hiragana}\p{Katakana}]                                         # scripts without spaces: sign by sign
 | (?: mr|mrs|ms|dr|prof|rev|gen|col|lt|capt|sgt|gov|sen|rep|st|mt|jr|sr|inc|corp|co|ltd|bros|vs|no|vol|etc
     |jan|feb|mar|apr|aug|sept?|oct|nov|dec|calif|fla|mass|conn|ariz|ill|ind|mich|minn|tenn|tex|va|wash|pa
   ) \. (?! [\p{L}\p{N}] )
 | \p{L} \. (?: \p{L} \. )* (?: - \p{L}+ )*                                  # initials, u.s., u.n.-led
-| n['\x{2019}]t (?! \p{L} ) | ['\x{2019}] (?: s|re|ve|ll|d|m ) (?! \p{L} )  # endings of English words: it's, don't
+| n['\x{2019}]t (?! \p{L} )                                                 # endings of English words: don't, it's
+| ['\x{2019}] (?: s|re|ve|ll|d|m ) (?! \p{L} )
 | \p{L}{1,3} \$                                                             # us$
 | [+.]? [\p{L}\p{M}\p{N}&&[^\p{Han}\p{Hiragana}\p{Katakana}]]
   (?: (?! n['\x{2019}]t (?! \p{L} ) ) [\p{L}\p{M}\p{N}&&[^\p{Han}\p{Hiragana}\p{Katakana}]]
@@ -36,6 +37,7 @@ SPLITTER = r"""(?x)
   )*
 | ([-.!?*=_~]) \1+                                                          # dashes, dots and rules of any length
 | (?! \s ) \X                                                               # any other sign, with all that combines
+) \p{M}*                                                                    # a mark is never parted from its sign
 """
 
 

@@ -31,11 +31,8 @@ class TaggedData(DataConfig):
 class TagTraining(TrainingConfig):
     """How long and how fast to learn to tag."""
 
-    singleton_dropout: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="how often a word that training holds once is unknown, so that <unk> is learnt",
+    rare_dropout: float = Field(
+        default=0.5, ge=0, description="a word that training holds n times is unknown by chance x / (x + n)"
     )
 
 

@@ -45,14 +45,17 @@ def labelled_row(text: TaggedText, vocabulary: Vocabulary, max_length: int) -> R
 
 
 class NoisyRows:
-    """The training rows of each epoch, in which words that occur once in them all are unknown now and then."""
+    """The training rows of each epoch, in which words are unknown by chance: one seen n times by `rate / (rate + n)`.
+
+    So the model learns what to make of unknown words, from their characters and neighbours (Kiperwasser and Goldberg
+    2016, section 4).
+    """
 
     def __init__(self, rows: Sequence[Row], rate: float, seed: int) -> None:
         self._rows = rows
-        self._rate = rate
         self._seed = seed
-        counts = np.bincount(np.concatenate([row["source_ids"] for row in rows]))
-        self._single = counts == 1
+        counts = np.bincount(np.concatenate([row["source_ids"] for row in rows])) if rows else np.ones(1)
+        self._chance = rate / (rate + np.maximum(counts, 1))
 
     def __call__(self, epoch: int) -> Sequence[Row]:
         """The rows of an epoch; the same for the same seed and number."""
@@ -60,5 +63,5 @@ class NoisyRows:
         return [{**row, "source_ids": self._drop(row["source_ids"], draw)} for row in self._rows]
 
     def _drop(self, ids: Array, draw: np.random.Generator) -> Array:
-        dropped: Array = np.where(self._single[ids] & (draw.random(len(ids)) < self._rate), UNK_ID, ids)
+        dropped: Array = np.where(draw.random(len(ids)) < self._chance[ids], UNK_ID, ids)
         return dropped

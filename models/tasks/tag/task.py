@@ -59,7 +59,7 @@ class TagTask(OneShotTask[TagConfig, Vocabulary]):
         inputs = WORD_INPUTS if vocabulary.words.characters is None else (*WORD_INPUTS, *CHARACTER_INPUTS)
         return RowData(
             (*inputs, TAGS),
-            NoisyRows(train, config.training.singleton_dropout, config.seed),
+            NoisyRows(train, config.training.rare_dropout, config.seed),
             validation,
             batch_tokens=config.training.batch_tokens,
             seed=config.seed,

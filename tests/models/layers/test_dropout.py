@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.layers.dropout import Dropout
+from models.layers.dropout import Dropout, LockedDropout
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.5])
@@ -54,3 +54,18 @@ def test_it_is_an_identity_outside_training_and_at_rate_zero() -> None:
     x = torch.randn(4, 4)
     assert Dropout(0.5).eval()(x) is x
     assert Dropout(0)(x) is x
+
+
+def test_locked_dropout_drops_the_same_features_at_all_positions_of_a_row() -> None:
+    torch.manual_seed(0)
+    dropped = LockedDropout(0.4)(torch.ones(30, 5, 200))
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert dropped.unique().tolist() == pytest.approx([0, 1 / 0.6])
+    assert abs((dropped == 0).float().mean().item() - 0.4) < 0.02
+    assert not torch.equal(dropped[0], dropped[1])
+
+
+def test_locked_dropout_is_an_identity_outside_training_and_at_rate_zero() -> None:
+    x = torch.randn(2, 3, 4)
+    assert LockedDropout(0.5).eval()(x) is x
+    assert LockedDropout(0)(x) is x
