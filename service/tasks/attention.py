@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contract.text import Encoding
 
-DECIMALS = 6
-"""Weights are replied to so many; what is less is nothing to look at."""
+_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -86,4 +86,9 @@ def attention_map(axes: tuple[str, ...], sentences: list[SentenceAttention]) -> 
         height, width = len(sentence.targets), len(sentence.sources)
         weights[row : row + height, column : column + width] = sentence.weights[:height, :width]
         row, column = row + height, column + width
-    return AttentionMap(axes, sources, targets, np.round(weights, DECIMALS).tolist())
+    return AttentionMap(axes, sources, targets, as_lists(weights))
+
+
+def as_lists(weights: NDArray[np.floating]) -> Any:
+    """Weights as nested lists, rounded: what is less is nothing to look at."""
+    return np.round(weights.astype(np.float64), _DECIMALS).tolist()

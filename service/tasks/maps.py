@@ -10,7 +10,7 @@ import numpy as np
 from contract.signature import Attention
 from contract.text import Encoding
 from service.runtime.requests import Array
-from service.tasks.attention import DECIMALS, SourceToken, source_tokens
+from service.tasks.attention import SourceToken, as_lists, source_tokens
 
 Weights = list[float] | list[list[float]]
 
@@ -55,7 +55,7 @@ def text_maps(
             sources = spans
         elif axes[0] == "target":
             targets = [token.text for token in flat]
-        maps.append(TextMap(attention.name, axes, sources, targets, np.round(weights, DECIMALS).tolist()))
+        maps.append(TextMap(attention.name, axes, sources, targets, as_lists(weights)))
     return maps
 
 

@@ -15,7 +15,7 @@ from service.runtime.bundle import Bundle
 from service.runtime.errors import NoAttentionError
 from service.runtime.oneshot import OneShotEngine
 from service.runtime.requests import Array, Prediction, PredictRequest
-from service.tasks.attention import DECIMALS
+from service.tasks.attention import as_lists
 from service.tasks.errors import BadOptionError
 from service.tasks.limits import RequestLimits
 
@@ -231,4 +231,4 @@ class Session:
         (declared,) = self.recommender.attention
         weights = self.recommender.engine.explain(self._inputs())[declared.name]
         items = [self.session[position] for position in self.positions]
-        return SessionMap(items, self.positions, np.round(weights, DECIMALS).tolist())
+        return SessionMap(items, self.positions, as_lists(weights))

@@ -214,14 +214,14 @@ class FakeEngine:
         if ticket.future.cancelled():
             return
         if request.deadline is not None and time.monotonic() > request.deadline:
-            _settle(ticket.future, DeadlineExceededError())
+            settle(ticket.future, DeadlineExceededError())
             return
         ids = [int(i) for i in request.inputs["source_ids"][:-1]]
         finished = len(ids) < request.search.max_length
         ids = ids[: request.search.max_length]
         for count, token in enumerate(ids if request.on_tokens else ()):
             if count == self.fail_after:
-                _settle(ticket.future, EngineFailedError("a step failed"))
+                settle(ticket.future, EngineFailedError("a step failed"))
                 return
             if count == self.pause_after:
                 return
@@ -230,10 +230,10 @@ class FakeEngine:
         best = Hypothesis(ids, -0.5, -0.5 * (len(ids) + 1), finished)
         other = Hypothesis(ids[:-1], -0.75, -0.75 * len(ids), finished)
         hypotheses = [best, other][: request.search.alternatives]
-        _settle(ticket.future, Generation(hypotheses, 0.0, 0.001, 0.002, len(ids) + 1))
+        settle(ticket.future, Generation(hypotheses, 0.0, 0.001, 0.002, len(ids) + 1))
 
 
-def _settle(future: Future[Any], result: Generation | Exception) -> None:
+def settle(future: Future[Any], result: Generation | Exception) -> None:
     try:
         if isinstance(result, Exception):
             future.set_exception(result)
