@@ -1,0 +1,48 @@
+"""How a shipped config is run in miniature: the test data of its task in place of its own, small sizes, one epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from models.training.config import TrainConfig
+
+DATA = Path(__file__).parents[1] / "data"
+LARGEST = 16
+
+Fields = dict[str, Any]
+
+
+def miniature(config: TrainConfig) -> TrainConfig:
+    """The config with sizes of at most 16 and the test data of its task, below `DATA`."""
+    fields = config.model_dump()
+    fields["architecture"] |= {
+        name: min(value, LARGEST)
+        for name, value in fields["architecture"].items()
+        if name.endswith("_size") and isinstance(value, int)
+    }
+    fields["training"] |= {"epochs": 1, "warmup_steps": 1}
+    SHRINK[config.task](fields)
+    return type(config).model_validate(fields)
+
+
+def _translate(fields: Fields) -> None:
+    for split, file in {"train": "train", "validation": "val", "test": "test"}.items():
+        fields["data"][split] = {"source": f"parallel/{file}.en", "target": f"parallel/{file}.de"}
+    fields["tokenizer"]["vocabulary_size"] = 150
+    fields["training"]["batch_tokens"] = 1_400
+
+
+def _tag(fields: Fields) -> None:
+    """The same format as the config's own, and the same splits."""
+    for split in ("train", "validation", "test"):
+        if files := fields["data"][split]:
+            kind, ending = ("columns", "conll") if "columns" in files else ("jsonl", "jsonl")
+            part = "train" if split == "train" else "test"
+            fields["data"][split] = files | {kind: f"tagged/{part}.{ending}"}
+    fields["training"]["batch_tokens"] = 1_000
+
+
+SHRINK: dict[str, Callable[[Fields], None]] = {"tag": _tag, "translate": _translate}
+"""Task → what puts its test data into a config's fields."""
