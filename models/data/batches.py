@@ -52,13 +52,20 @@ def encode_pairs(pairs: list[Pair], source: TextCodec, target: TextCodec, max_le
     return [([*left, source.eos], right) for left, right in fits]
 
 
-def plan_batches(sizes: Sequence[tuple[int, ...]], batch_tokens: int, seed: int) -> list[list[int]]:
+def plan_batches(
+    sizes: Sequence[tuple[int, ...]],
+    batch_tokens: int,
+    seed: int,
+    padded: Callable[[tuple[int, ...]], int] = sum,
+) -> list[list[int]]:
     """Indices of each batch of one epoch, at most `batch_tokens` a batch with padding counted.
 
     Args:
         sizes: of each example, the lengths that are padded, the one to sort by first.
-        batch_tokens: bound of rows × sum of the longest lengths; a single example may exceed it.
+        batch_tokens: bound of rows × padded size of one; a single example may exceed it.
         seed: examples of similar lengths share a batch; which of them do, and the order of batches, follow the seed.
+        padded: the longest lengths → the padded size of one example: their sum where they are those of several
+            sequences, their product where they are the axes of one tensor.
     """
     order = list(range(len(sizes)))
     rng = random.Random(seed)  # noqa: S311 shuffling keeps no secrets
@@ -68,7 +75,7 @@ def plan_batches(sizes: Sequence[tuple[int, ...]], batch_tokens: int, seed: int)
     longest: tuple[int, ...] = ()
     for i in order:
         longest = tuple(map(max, longest, sizes[i])) if batches else sizes[i]
-        if not batches or (len(batches[-1]) + 1) * sum(longest) > batch_tokens:
+        if not batches or (len(batches[-1]) + 1) * padded(longest) > batch_tokens:
             batches.append([])
             longest = sizes[i]
         batches[-1].append(i)

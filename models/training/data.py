@@ -76,7 +76,7 @@ class RowData(TrainingData):
         rows = self._train(number)
         if not rows:
             raise ConfigError("no training example fits into the limits of the config's data section")
-        plan = plan_batches([row_sizes(row) for row in rows], self._batch_tokens, self._seed * SEEDS_PER_RUN + number)
+        plan = plan_rows(rows, self._batch_tokens, self._seed * SEEDS_PER_RUN + number)
         return Epoch(plan, lambda indices: self._batch([rows[i] for i in indices]), rank, world)
 
     def val_dataloader(self) -> DataLoader[RowBatch]:
@@ -85,7 +85,7 @@ class RowData(TrainingData):
         budget = VALIDATION_SCALE * self._batch_tokens
         batches = [
             self._batch([{**rows[i], "index": torch.tensor(i).numpy()} for i in indices], INDEX)
-            for indices in plan_batches([row_sizes(row) for row in rows], budget, seed=0)
+            for indices in plan_rows(rows, budget, seed=0)
         ]
         return DataLoader(Listed(batches), batch_size=None)
 
@@ -98,7 +98,7 @@ INDEX = signature.Tensor(name="index", dtype="int64", axes=("rows",))
 """In validation batches: which row of the validation set each one is."""
 
 
-def row_sizes(row: Row) -> tuple[int, ...]:
-    """What `plan_batches` needs to know of a row: the size of its largest tensor."""
-    shape = max((array.shape for array in row.values()), key=prod)
-    return (prod(shape),)
+def plan_rows(rows: Sequence[Row], batch_tokens: int, seed: int) -> list[list[int]]:
+    """Batches of rows of similar sizes, by their largest tensor: at most `batch_tokens` in a batch, padding counted."""
+    largest = [max(row.values(), key=lambda array: (array.ndim, array.size)).shape for row in rows]
+    return plan_batches(largest, batch_tokens, seed, padded=prod)

@@ -8,9 +8,8 @@ import torch
 
 from contract.rows import Array, Row, axis_sizes, pad_rows, split_rows
 from models.architecture import Architecture, Predictor
-from models.data.batches import plan_batches
 from models.registry import ConfigError
-from models.training.data import row_sizes
+from models.training.data import plan_rows
 
 BATCH_TOKENS = 8192
 
@@ -26,7 +25,7 @@ def predict_rows(model: Architecture, rows: Sequence[Row]) -> list[dict[str, Arr
         raise ConfigError(f"{type(model).__name__} does not answer in a single pass")
     signature = model.signature
     found: list[dict[str, Array]] = [{} for _ in rows]
-    for indices in plan_batches([row_sizes(row) for row in rows], BATCH_TOKENS, seed=0):
+    for indices in plan_rows(rows, BATCH_TOKENS, seed=0):
         chosen = [rows[i] for i in indices]
         inputs = {name: torch.from_numpy(array) for name, array in pad_rows(signature.inputs, chosen).items()}
         outputs = {name: tensor.numpy() for name, tensor in model(inputs).items()}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 
 import torch
@@ -30,6 +31,15 @@ def test_a_plan_holds_every_pair_once_within_the_budget(pairs: list[IdPair], bud
     assert sorted(i for rows in plan for i in rows) == list(range(len(pairs)))
     for rows in plan:
         assert len(rows) == 1 or padded_tokens(pairs, rows) <= budget
+
+
+@given(st.lists(st.tuples(sides, sides), min_size=1, max_size=60), st.integers(min_value=1, max_value=2_000))
+def test_axes_of_one_tensor_are_planned_by_their_product(shapes: list[tuple[int, int]], budget: int) -> None:
+    plan = plan_batches(shapes, budget, seed=1, padded=prod)
+    assert sorted(i for rows in plan for i in rows) == list(range(len(shapes)))
+    for rows in plan:
+        longest, widest = (max(shapes[i][axis] for i in rows) for axis in (0, 1))
+        assert len(rows) == 1 or len(rows) * longest * widest <= budget
 
 
 def test_a_plan_follows_its_seed() -> None:
