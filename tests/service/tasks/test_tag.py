@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +19,6 @@ def marker(tmp_path_factory: pytest.TempPathFactory) -> Tagger:
 
 def entities(marker: Tagger, text: str) -> list[tuple[str, str, int, int]]:
     found = answer(marker, text, Options()).entities
-    assert all(0.99 < entity.score <= 1 for entity in found)
     return [(entity.text, entity.label, entity.start, entity.end) for entity in found]
 
 
