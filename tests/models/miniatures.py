@@ -22,7 +22,10 @@ def miniature(config: TrainConfig) -> TrainConfig:
         for name, value in fields["architecture"].items()
         if name.endswith("_size") and isinstance(value, int)
     }
+    if "num_heads" in fields["architecture"]:
+        fields["architecture"]["num_heads"] = 2
     fields["training"] |= {"epochs": 1, "warmup_steps": 1}
+    fields.pop("pretrained", None)  # its sizes are fixed, and not everyone has the package
     SHRINK[config.task](fields)
     return type(config).model_validate(fields)
 
@@ -44,5 +47,16 @@ def _tag(fields: Fields) -> None:
     fields["training"]["batch_tokens"] = 1_000
 
 
-SHRINK: dict[str, Callable[[Fields], None]] = {"tag": _tag, "translate": _translate}
+def _masked_language_model(fields: Fields) -> None:
+    for split, file in {"train": "train", "validation": "val", "test": "test"}.items():
+        fields["data"][split] = {"file": f"parallel/{file}.en"}
+    fields["tokenizer"]["vocabulary_size"] = 150
+    fields["training"]["batch_tokens"] = 400
+
+
+SHRINK: dict[str, Callable[[Fields], None]] = {
+    "masked-language-model": _masked_language_model,
+    "tag": _tag,
+    "translate": _translate,
+}
 """Task → what puts its test data into a config's fields."""
