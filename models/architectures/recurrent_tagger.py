@@ -87,5 +87,5 @@ class RecurrentTagger(Tagger):
             features = self.characters(inputs["character_ids"], inputs["character_counts"])
             vectors = torch.cat([vectors, features], dim=2)
         for network in self.networks:
-            vectors, _ = network(self.dropout(vectors), lengths)
+            vectors = network.outputs(self.dropout(vectors), lengths)
         return {"emissions": self.output(self.dropout(vectors))}

@@ -6,7 +6,7 @@ applied after the recurrent product).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -21,6 +21,7 @@ LayerState = tuple[Tensor, ...]
 
 PARTS: dict[Cell, tuple[str, ...]] = {"rnn": ("hidden",), "lstm": ("hidden", "cell"), "gru": ("hidden",)}
 _MODULES: dict[Cell, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+_KERNELS: dict[Cell, Callable[..., tuple[Tensor, ...]]] = {"rnn": torch.rnn_tanh, "lstm": torch.lstm, "gru": torch.gru}
 # For each cell the place, in PyTorch's weights, of the gates in ONNX's order: LSTM i o f c, GRU z r h.
 _ONNX_GATES: dict[Cell, tuple[int, ...]] = {"rnn": (0,), "lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 _ONNX_OPSET = 22
@@ -110,6 +111,37 @@ class Recurrent(nn.Module):
             for part in (final if isinstance(final, tuple) else (final,))
         ]
         return outputs, list(zip(*parts, strict=True))
+
+    def outputs(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """The outputs of `forward` alone, `[rows, time, output_size]`, in half the time of a training step on a CPU.
+
+        Rows stay padded: the kernels that read a whole sequence at once do not take packed ones. What is read backward
+        is turned over within each row's length first, so that neither direction meets padding before its end.
+        """
+        if is_in_onnx_export():
+            return self._export(inputs, lengths)[0]
+        place = torch.arange(inputs.shape[1], device=inputs.device)
+        real = place < lengths[:, None]
+        turned = torch.where(real, lengths[:, None] - 1 - place, place).unsqueeze(2)
+        outputs = inputs
+        for layer in range(self.layers):
+            if layer:
+                outputs = F.dropout(outputs, self.dropout, self.training)
+            ahead = self._read(layer, "", outputs)
+            if self.directions == 1:
+                outputs = ahead
+                continue
+            back = self._read(layer, "_reverse", outputs.gather(1, turned.expand_as(outputs)))
+            outputs = torch.cat([ahead, back.gather(1, turned.expand_as(back))], dim=2)
+        return outputs * real.unsqueeze(2)
+
+    def _read(self, layer: int, suffix: str, inputs: Tensor) -> Tensor:
+        """One direction of one layer over whole rows, padding included."""
+        start = inputs.new_zeros(1, inputs.shape[0], self.hidden_size)
+        state = (start, start) if self.cell == "lstm" else start
+        weights = list(self._weights(layer, suffix))
+        outputs: Tensor = _KERNELS[self.cell](inputs, state, weights, True, 1, 0.0, self.training, False, True)[0]
+        return outputs
 
     def unroll(self, inputs: Tensor, initial: Sequence[LayerState]) -> Tensor:
         """Teacher forcing: all of `inputs [rows, time, input_size]` from given states → outputs `[rows, time, hidden]`.

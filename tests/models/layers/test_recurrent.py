@@ -54,6 +54,21 @@ def test_padded_rows_are_read_to_their_own_ends_in_both_directions(cell: Cell, b
         assert torch.equal(outputs[row, length:], torch.zeros(5 - length, network.output_size))
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_outputs_alone_are_the_same_with_the_same_gradients(cell: Cell, bidirectional: bool) -> None:
+    torch.manual_seed(0)
+    network = Recurrent(cell, INPUT, HIDDEN, 2, bidirectional=bidirectional)
+    inputs, lengths = torch.randn(3, 5, INPUT, requires_grad=True), torch.tensor([2, 5, 1])
+    found = []
+    for outputs in (network(inputs, lengths)[0], network.outputs(inputs, lengths)):
+        gradients = torch.autograd.grad(outputs.square().sum(), [inputs, *network.parameters()])
+        found.append((outputs, *gradients))
+    for expected, same in zip(*found, strict=True):
+        torch.testing.assert_close(same, expected)
+    assert (found[1][0][0, 2:] == 0).all()
+
+
 @pytest.mark.parametrize("cell", CELLS)
 @torch.no_grad()
 def test_steps_and_the_whole_sequence_go_on_from_a_given_state(cell: Cell) -> None:
