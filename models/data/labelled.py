@@ -50,9 +50,9 @@ def read_labelled(
     """
     path = root / table.table
     found = []
-    for place, *cells in _cells(table, path):
-        text, label = (cell.strip() for cell in cells)
-        text = text.replace(line_break, "\n").strip() if line_break else text
+    for place, written, mark in _cells(table, path):
+        text = (written.replace(line_break, "\n") if line_break else written).strip()
+        label = mark.strip()
         if not text or not label:
             raise DataError(f"{place}: the {'label' if text else 'text'} is empty")
         if names and label not in names:

@@ -37,6 +37,15 @@ def _translate(fields: Fields) -> None:
     fields["training"]["batch_tokens"] = 1_400
 
 
+def _classify(fields: Fields) -> None:
+    for split, file in {"train": "train", "more": "test", "validation": "val", "test": "test"}.items():
+        if fields["data"][split] or split == "validation":
+            fields["data"][split] = {"table": f"labelled/{file}.tsv"}
+    fields["data"]["labels"] = {}
+    fields["tokenizer"]["vocabulary_size"] = 150
+    fields["training"]["batch_tokens"] = 1_000
+
+
 def _tag(fields: Fields) -> None:
     """The same format as the config's own, and the same splits."""
     for split in ("train", "validation", "test"):
@@ -55,6 +64,7 @@ def _masked_language_model(fields: Fields) -> None:
 
 
 SHRINK: dict[str, Callable[[Fields], None]] = {
+    "classify": _classify,
     "masked-language-model": _masked_language_model,
     "tag": _tag,
     "translate": _translate,
