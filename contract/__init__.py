@@ -5,5 +5,7 @@
 - `tasks`      which graphs and tensors each task needs
 - `manifest`   the bundle's frozen, versioned, hashed description
 - `text`       tokenisation, the same in training and in serving
+- `words`      words and their characters, as taggers read them
+- `tags`       tags, the entities that they spell, and (`viterbi`) the best of their sequences
 - `sentences`  paragraphs and documents taken apart into sentences
 """

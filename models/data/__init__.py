@@ -1,6 +1,8 @@
 """From files to batches.
 
 - `lines`      what all readers of line-based files share
+- `tagged`     readers for text with marked entities: columns (CoNLL) and JSON lines
+- `words`      the words and characters that taggers read
 - `parallel`   readers for parallel text: two line-aligned files or a TSV; splits
 - `tokenizer`  BPE tokenizers trained from the data
 - `batches`    length-bucketed batches of token ids

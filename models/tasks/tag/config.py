@@ -21,7 +21,7 @@ class TaggedData(DataConfig):
     validation: Files | None = None
     test: Files | None = None
     max_length: int = Field(default=256, ge=2)
-    language: str | None = Field(default=None, description="of the texts, for the model card")
+    language: str | None = Field(default=None, description="of the texts, by whose rules sentences end")
 
     @property
     def training_files(self) -> tuple[str, ...]:

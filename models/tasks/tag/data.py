@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from contract.rows import Array, Row
+from contract.sentences import split_sentences
 from contract.text import Encoding
 from contract.words import UNK_ID
 from models.data.tagged import TaggedText, carve_tagged, read_tagged
@@ -19,7 +20,14 @@ from models.training.config import Split
 
 
 def read_split(data: TaggedData, root: Path, split: Split) -> list[TaggedText]:
-    """The texts of one split; validation is carved from the training set where the config names none."""
+    """The sentences of one split, since a service tags texts sentence by sentence.
+
+    Validation is carved from the training set where the config names none.
+    """
+    return [sentence for text in _read_texts(data, root, split) for sentence in take_apart(text, data.language)]
+
+
+def _read_texts(data: TaggedData, root: Path, split: Split) -> list[TaggedText]:
     if split == "train":
         texts = read_tagged(data.train, root)
         return texts if data.validation else carve_tagged(texts)[0]
@@ -29,6 +37,27 @@ def read_split(data: TaggedData, root: Path, split: Split) -> list[TaggedText]:
     if files is None:
         raise ConfigError(f"the config names no {split} files (data.{split})")
     return read_tagged(files, root)
+
+
+def take_apart(text: TaggedText, language: str | None) -> list[TaggedText]:
+    """The sentences of a text, each with the entities that begin in it.
+
+    An entity that a cut goes through keeps its length, so that what is found of it never counts as right.
+    """
+    sentences = split_sentences(text.text, language)
+    bounds = [*(sentence.start for sentence in sentences[1:]), len(text.text)]
+    return [
+        TaggedText(
+            sentence.text,
+            tuple(
+                (label, start - sentence.start, end - sentence.start)
+                for label, start, end in text.spans
+                if sentence.start <= start < bound
+            ),
+            text.source,
+        )
+        for sentence, bound in zip(sentences, bounds, strict=True)
+    ]
 
 
 def encode(text: str, vocabulary: Vocabulary, max_length: int) -> Encoding:

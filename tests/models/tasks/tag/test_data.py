@@ -10,7 +10,7 @@ from models.data.tagged import TaggedText
 from models.data.words import WordsConfig, train_words
 from models.registry import ConfigError
 from models.tasks.tag.config import TaggedData
-from models.tasks.tag.data import NoisyRows, labelled_row, read_split
+from models.tasks.tag.data import NoisyRows, labelled_row, read_split, take_apart
 from models.tasks.tag.vocabulary import Vocabulary
 
 DATA = Path(__file__).parents[3] / "data" / "tagged"
@@ -71,6 +71,23 @@ def test_rare_words_are_unknown_by_chance() -> None:
 def test_without_a_rate_the_rows_stay_as_they_are() -> None:
     rows = [{"source_ids": np.array([2, 3, 3])}]
     assert NoisyRows(rows, rate=0.0, seed=1)(0)[0]["source_ids"].tolist() == [2, 3, 3]
+
+
+def test_a_text_is_taken_apart_into_the_sentences_that_a_service_tags() -> None:
+    text = "Ada left. She lives in Elm Bay! "
+    entities = (("PER", 0, 3), ("LOC", 23, 30))
+    first, second = take_apart(TaggedText(text, entities, "x"), "en")
+    assert (first.text, first.spans) == ("Ada left.", (("PER", 0, 3),))
+    assert second.spans == (("LOC", 13, 20),)
+    assert second.text[13:20] == "Elm Bay"
+    assert first.source == second.source == "x"
+
+
+def test_an_entity_across_a_cut_stays_with_its_beginning_and_is_never_right() -> None:
+    first, second = take_apart(TaggedText("I saw Ada. Bee left.", (("PER", 6, 14),), ""), "en")
+    assert first.spans == (("PER", 6, 14),)
+    assert len(first.text) == 10
+    assert second.spans == ()
 
 
 def test_validation_is_carved_by_documents_where_none_is_named() -> None:
