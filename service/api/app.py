@@ -49,11 +49,12 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
         responses=problem_replies(),
     )
     app.router.route_class = StrictRoute
-    # Routes stand on the app itself: a router within it would be searched a second time, for every request.
-    add_translate_routes(app, life, settings)
+    # Routes stand on the app itself: a router within it would be searched a second time, for every request. They are
+    # tried in this order: first those whose requests are the shortest work.
+    add_recommend_routes(app, life, settings)
     add_classify_routes(app, life, settings)
     add_tag_routes(app, life, settings)
-    add_recommend_routes(app, life, settings)
+    add_translate_routes(app, life, settings)
     add_model_routes(app, life)
     _add_metrics(app, life)
     if settings.docs:

@@ -115,29 +115,24 @@ def make_manifest(name: str, *, attention: bool = True, vocabulary_size: int = 1
 
 @dataclass(eq=False)
 class FakeTicket:
-    request: GenerateRequest
-    future: Future[Generation] = field(default_factory=Future)
+    request: Any
+    future: Future[Any] = field(default_factory=Future)
 
     def cancel(self) -> None:
         self.future.cancel()
 
 
-class FakeEngine:
-    """Repeats the source, a token at a time; the second-best hypothesis lacks its last token.
+class FakeQueue:
+    """What engines have in common: a bounded queue and a thread that works on it.
 
     While held, nothing is worked on. `seen` and `tickets` keep every request that was submitted.
     """
 
-    slots = 8
-
     def __init__(self, *, max_queue: int = 64) -> None:
         self.max_queue = max_queue
-        self.seen: list[GenerateRequest] = []
+        self.seen: list[Any] = []
         self.tickets: list[FakeTicket] = []
         self.error: Exception | None = None
-        self.fail_after: int | None = None
-        self.pause_after: int | None = None
-        self.running_rows = 0
         self._queue: deque[FakeTicket] = deque()
         self._wake = threading.Condition()
         self._held = False
@@ -164,10 +159,10 @@ class FakeEngine:
             self._held = False
             self._wake.notify()
 
-    def submit(self, request: GenerateRequest) -> FakeTicket:
+    def submit(self, request: Any) -> FakeTicket:
         if self.error is not None:
             raise self.error
-        self._check(request)
+        self.check(request)
         ticket = FakeTicket(request)
         with self._wake:
             if self._closing:
@@ -180,14 +175,6 @@ class FakeEngine:
             self._wake.notify()
         return ticket
 
-    def _check(self, request: GenerateRequest) -> None:
-        if request.search.beam_size > self.slots:
-            raise BeamTooWideError(request.search.beam_size, self.slots)
-
-    def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:
-        rows, source = max(map(len, token_ids)) + 1, len(inputs["source_ids"])
-        return np.full((len(token_ids), rows, source), 1 / source, dtype=np.float32)
-
     def close(self, *, drain: bool = True, timeout: float = 30.0) -> None:
         with self._wake:
             self._closing = True
@@ -199,6 +186,12 @@ class FakeEngine:
         self.release()
         self._thread.join(timeout)
 
+    def check(self, request: Any) -> None:
+        raise NotImplementedError
+
+    def work(self, ticket: FakeTicket) -> None:
+        raise NotImplementedError
+
     def _loop(self) -> None:
         while True:
             with self._wake:
@@ -207,15 +200,33 @@ class FakeEngine:
                 if not self._queue:
                     return
                 ticket = self._queue.popleft()
-            self._work(ticket)
+            deadline = ticket.request.deadline
+            if ticket.future.cancelled():
+                continue
+            if deadline is not None and time.monotonic() > deadline:
+                settle(ticket.future, DeadlineExceededError())
+            else:
+                self.work(ticket)
 
-    def _work(self, ticket: FakeTicket) -> None:
+
+class FakeEngine(FakeQueue):
+    """Repeats the source, a token at a time; the second-best hypothesis lacks its last token."""
+
+    slots = 8
+    running_rows = 0
+    fail_after: int | None = None
+    pause_after: int | None = None
+
+    def check(self, request: GenerateRequest) -> None:
+        if request.search.beam_size > self.slots:
+            raise BeamTooWideError(request.search.beam_size, self.slots)
+
+    def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:
+        rows, source = max(map(len, token_ids)) + 1, len(inputs["source_ids"])
+        return np.full((len(token_ids), rows, source), 1 / source, dtype=np.float32)
+
+    def work(self, ticket: FakeTicket) -> None:
         request = ticket.request
-        if ticket.future.cancelled():
-            return
-        if request.deadline is not None and time.monotonic() > request.deadline:
-            settle(ticket.future, DeadlineExceededError())
-            return
         ids = [int(i) for i in request.inputs["source_ids"][:-1]]
         finished = len(ids) < request.search.max_length
         ids = ids[: request.search.max_length]
@@ -233,7 +244,7 @@ class FakeEngine:
         settle(ticket.future, Generation(hypotheses, 0.0, 0.001, 0.002, len(ids) + 1))
 
 
-def settle(future: Future[Any], result: Generation | Exception) -> None:
+def settle(future: Future[Any], result: object) -> None:
     try:
         if isinstance(result, Exception):
             future.set_exception(result)

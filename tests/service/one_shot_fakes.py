@@ -6,7 +6,6 @@ item is followed by the next ones of the catalogue.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,13 +34,12 @@ from contract.text import PAD, UNK
 from service.kinds import Model
 from service.metrics import OneShotMetrics
 from service.runtime.bundle import Bundle
-from service.runtime.errors import DeadlineExceededError
 from service.runtime.requests import Array, Prediction, PredictRequest
 from service.tasks.classify import Classifier
 from service.tasks.limits import RequestLimits
 from service.tasks.recommend import Recommender
 from service.tasks.tag import Tagger
-from tests.service.fakes import FakeEngine, settle
+from tests.service.fakes import FakeQueue, FakeTicket, settle
 
 LABELS = ("bad", "good", "neither")
 ITEMS = tuple(range(10, 130))
@@ -53,26 +51,20 @@ _VOCABULARY = (PAD, UNK, "[CLS]", "[SEP]", "good", "bad", "film", ".", *_TAG_OF)
 Answer = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 
-class FakeOneShotEngine(FakeEngine):
+class FakeOneShotEngine(FakeQueue):
     """Answers each row by a function of its inputs, and explains with weights that rise from first to last."""
 
     def __init__(self, answer: Answer, *, max_queue: int = 64) -> None:
         self.answer = answer
         super().__init__(max_queue=max_queue)
 
-    def _check(self, request: Any) -> None:
+    def check(self, request: PredictRequest) -> None:
         assert isinstance(request, PredictRequest)
 
-    def _work(self, ticket: Any) -> None:
-        request = ticket.request
-        if ticket.future.cancelled():
-            return
-        if request.deadline is not None and time.monotonic() > request.deadline:
-            settle(ticket.future, DeadlineExceededError())
-            return
-        settle(ticket.future, Prediction(self.answer(request.inputs), 0.001, 0.002, 0.003))
+    def work(self, ticket: FakeTicket) -> None:
+        settle(ticket.future, Prediction(self.answer(ticket.request.inputs), 0.001, 0.002, 0.003))
 
-    def explain(self, inputs: Mapping[str, Array]) -> dict[str, Array]:  # type: ignore[override]
+    def explain(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if "word_ids" in inputs:
             sentences, words = inputs["word_ids"].shape
             return {"words": _rising(sentences, words), "sentences": _rising(sentences)}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, PlainValidator, Strict, TypeAdapter, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from contract.items import ItemId
 from service.api.schemas.body import Body, Reply
@@ -13,21 +13,39 @@ from service.tasks.recommend import Options, Recommendation, SessionMap
 
 MOST_ITEMS = 100
 """Largest `top_k`."""
+
+
+class _OneComplaint:
+    """A union's members each complain of what is none of them; said once, it is understood."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.custom_error_schema(
+            handler(source), "item_id_type", custom_error_message="Input should be an item id: a text or an integer"
+        )
+
+
+Item = Annotated[Annotated[str, Strict()] | Annotated[int, Strict()], _OneComplaint]
+"""An item, as the catalogue names it."""
 _ID = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
 _SESSION = {"type": "array", "items": _ID}
+_one, _many = TypeAdapter(list[Item]), TypeAdapter(list[list[Item]])
 
 
-def _as_list(value: object) -> object:
+def _as_list(value: object) -> list[list[ItemId]]:
+    """One session or a list of sessions; faults are told by their place in what was sent."""
     if not isinstance(value, list):
         raise PydanticCustomError(
             "session_type", "Input should be a session (a list of item ids) or a list of sessions"
         )
-    return value if value and isinstance(value[0], list) else [value]
+    if value and isinstance(value[0], list):
+        return _many.validate_python(value, strict=True)
+    return [_one.validate_python(value, strict=True)]
 
 
 Sessions = Annotated[
     list[list[ItemId]],
-    BeforeValidator(_as_list),
+    PlainValidator(_as_list),
     WithJsonSchema({"anyOf": [_SESSION, {"type": "array", "items": _SESSION, "minItems": 1}]}),
 ]
 """One session or a list of sessions, as a list."""
@@ -43,8 +61,8 @@ class RecommendRequest(Body):
     model: str | None = Field(None, description="name of a model; else the default", examples=["next-item"])
     top_k: int = Field(Options.top_k, ge=1, le=MOST_ITEMS, description="how many items to return")
     exclude_seen: bool = Field(False, description="leave out the items of the session itself")
-    candidates: list[ItemId] | None = Field(None, min_length=1, description="recommend these items only")
-    exclude: list[ItemId] | None = Field(None, description="never recommend these items")
+    candidates: list[Item] | None = Field(None, min_length=1, description="recommend these items only")
+    exclude: list[Item] | None = Field(None, description="never recommend these items")
     explain: bool = Field(False, description="add an attention map")
 
     def options(self) -> Options:
