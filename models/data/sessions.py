@@ -17,7 +17,6 @@ from models.data.lines import DataError, find_column, read_lines
 Session = tuple[str, ...]
 """Item ids in the order of the events."""
 
-VALIDATION_SHARE = 0.1
 SECONDS_PER_DAY = 86_400
 
 
@@ -109,15 +108,15 @@ def expand(sessions: list[Session]) -> Iterator[Case]:
             yield Case(session[:length], session[length])
 
 
-def carve_latest(sessions: list[Session]) -> tuple[list[Session], list[Session]]:
-    """Training and validation parts of sessions in the order of time: the latest 10 % validate.
+def carve_latest(sessions: list[Session], share: float) -> tuple[list[Session], list[Session]]:
+    """Training and validation parts of sessions in the order of time: the latest `share` of them validates.
 
     Raises:
         DataError: there are too few for both.
     """
-    start = len(sessions) - int(len(sessions) * VALIDATION_SHARE)
+    start = len(sessions) - int(len(sessions) * share)
     if start == len(sessions):
-        raise DataError(f"{len(sessions)} sessions are too few to carve a validation set from; 10 are the least")
+        raise DataError(f"{len(sessions)} sessions are too few to carve a validation set of {share:.1%} from")
     return sessions[:start], sessions[start:]
 
 

@@ -15,6 +15,8 @@ class SessionAttention(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.score = nn.Linear(size, 1, bias=False)
+        # All items matter alike at first, and positively.
+        nn.init.constant_(self.score.weight, 1 / size)
 
     def forward(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
         """Weights of the items for each query; 0 where the mask is False.

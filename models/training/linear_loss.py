@@ -31,12 +31,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         count, step = max(len(labels), 1), max(CHUNK // len(table), 1)
         for start in range(0, len(labels), step):
             part = slice(start, start + step)
-            chunk, label = rows[part], labels[part].unsqueeze(1)
+            chunk, label = rows[part], labels[part]
+            right = torch.arange(len(label), device=label.device), label  # scatter_ would copy the whole chunk
             logits = torch.addmm(others, chunk, columns.T)
-            errors = logits.scatter_add_(1, label, -others[label]).softmax(dim=1)
-            probability = errors.gather(1, label)
-            total -= probability.float().clamp_min(TINIEST).log().sum()
-            errors.scatter_(1, label, probability - 1)
+            logits[right] -= others[label]
+            errors = logits.softmax(dim=1)
+            total -= errors[right].float().clamp_min(TINIEST).log().sum()
+            errors[right] -= 1
             hidden_gradient[part] = errors @ columns
             table_gradient += errors.T @ chunk
         ctx.save_for_backward(hidden_gradient.div_(count), table_gradient.div_(count).to(table.dtype))

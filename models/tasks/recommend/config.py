@@ -14,12 +14,14 @@ from models.training.ranking_loss import RankingLoss
 class RecommendData(DataConfig):
     """Sessions to train on and to test with, relative to the data folder.
 
-    A table of events is split by time into both. The latest 10 % of the training sessions validate. The catalogue is
-    every item of the training file, those of the validation sessions included.
+    A table of events is split by time into both. The latest `validation_share` of the training sessions validates: a
+    tenth while choices are made, and less for a final run, since what visitors want today is best learnt from what they
+    wanted yesterday. The catalogue is every item of the training file, those of the validation sessions included.
     """
 
     train: SessionList | EventTable
     test: SessionList | CaseList | None = None
+    validation_share: float = Field(default=0.1, gt=0, lt=1)
     max_length: int = Field(default=50, ge=1, description="items of a session that are read, the latest ones")
 
     @model_validator(mode="after")

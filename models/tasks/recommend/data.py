@@ -43,10 +43,10 @@ class RecommendVocabulary:
     frequencies: NDArray[np.int64]
 
     @classmethod
-    def learn(cls, sessions: list[Session]) -> RecommendVocabulary:
-        """All items of the sessions; frequencies without those that validate."""
-        catalogue = Catalogue.learn(sessions)
-        targets = [index for session in carve_latest(sessions)[0] for index in encode(session[1:], catalogue)]
+    def learn(cls, train: list[Session], validation: list[Session]) -> RecommendVocabulary:
+        """The items of all sessions, and frequencies in those to train on."""
+        catalogue = Catalogue.learn([*train, *validation])
+        targets = [index for session in train for index in encode(session[1:], catalogue)]
         return cls(catalogue, np.bincount(targets, minlength=catalogue.size))
 
     @classmethod
@@ -60,9 +60,16 @@ class RecommendVocabulary:
         np.save(folder / FREQUENCIES, self.frequencies)
 
 
-def read_training(data: RecommendData, root: Path) -> list[Session]:
-    """All sessions of the training file, those that validate included."""
-    return read_events(data.train, root)[0] if isinstance(data.train, EventTable) else read_sessions(data.train, root)
+def read_training(data: RecommendData, root: Path) -> tuple[list[Session], list[Session]]:
+    """Sessions to train on and to validate with, in the order of time.
+
+    Raises:
+        DataError: the file is missing or broken, or has too few sessions for both.
+    """
+    sessions = (
+        read_events(data.train, root)[0] if isinstance(data.train, EventTable) else read_sessions(data.train, root)
+    )
+    return carve_latest(sessions, data.validation_share)
 
 
 def split_cases(data: RecommendData, root: Path, split: Split) -> list[Case]:
@@ -73,7 +80,7 @@ def split_cases(data: RecommendData, root: Path, split: Split) -> list[Case]:
         DataError: a file is missing or broken.
     """
     if split != "test":
-        train, validation = carve_latest(read_training(data, root))
+        train, validation = read_training(data, root)
         return list(expand(train if split == "train" else validation))
     if isinstance(data.test, CaseList):
         return read_cases(data.test, root)

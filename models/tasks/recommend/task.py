@@ -14,7 +14,7 @@ from contract.manifest import ItemPreprocessing, Limits
 from contract.rows import Array, Row
 from contract.signature import K
 from models.architecture import Architecture
-from models.data.sessions import Case, carve_latest
+from models.data.sessions import Case
 from models.recommender import FILTER_IDS, FILTER_MODE, ITEM_COUNTS, ITEM_IDS, Recommender
 from models.registry import ConfigError
 from models.tasks.recommend.config import RecommendConfig
@@ -55,7 +55,7 @@ class RecommendTask(OneShotTask[RecommendConfig, RecommendVocabulary]):
     files = (CATALOGUE, FREQUENCIES)
 
     def learn(self, config: RecommendConfig, root: Path) -> RecommendVocabulary:
-        return RecommendVocabulary.learn(read_training(config.data, root))
+        return RecommendVocabulary.learn(*read_training(config.data, root))
 
     def load(self, folder: Path) -> RecommendVocabulary:
         return RecommendVocabulary.load(folder)
@@ -64,7 +64,7 @@ class RecommendTask(OneShotTask[RecommendConfig, RecommendVocabulary]):
         return {"item_count": vocabulary.catalogue.size}
 
     def data(self, config: RecommendConfig, vocabulary: RecommendVocabulary, root: Path) -> RowData:
-        train, validation = carve_latest(read_training(config.data, root))
+        train, validation = read_training(config.data, root)
         validation = spread(validation, config.training.validation_sessions)
         rows, held_out = (
             training_rows(part, vocabulary.catalogue, config.data.max_length) for part in (train, validation)
