@@ -3,6 +3,7 @@
 - `runtime`    the decoding engine against CTranslate2 in one process, on the same weights
 - `batching`   continuous against static batching on the same graphs
 - `http`       `/v1/translate` against the engine without a server
+- `oneshot`    `/v1/classify` and `/v1/recommend` beside the same graphs behind other servers
 - `startup`    time to `/readyz` and memory, above an empty BentoML service
 - `quality`    BLEU through `/v1/translate`
 

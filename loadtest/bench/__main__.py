@@ -31,6 +31,7 @@ BundlesOption = Annotated[Path, typer.Option("--bundles", help="Folder of the bu
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the data sets; else SEQSERVE_DATA.")]
 RepeatsOption = Annotated[int, typer.Option("--repeats", min=1, help="How often each figure is measured.")]
 TRANSFORMER, SHIPPED = Path("artifacts/translation-en-de"), Path("artifacts")
+ONE_SHOT = [SHIPPED / "sentiment-bilstm", SHIPPED / "next-item"]
 
 
 class Result(Protocol):
@@ -93,6 +94,23 @@ def http(bundle: BundleOption = TRANSFORMER, data: DataOption = None, repeats: R
     from loadtest.bench.overhead import measure_overhead
 
     _publish("http", lambda report: measure_overhead(_open(bundle), load_corpus(data), repeats=repeats, report=report))
+
+
+@app.command()
+def oneshot(
+    bundles: Annotated[
+        list[Path], typer.Option("--bundle", help="NAME/ of a classifier's or recommender's bundle.")
+    ] = ONE_SHOT,
+    data: DataOption = None,
+    repeats: RepeatsOption = 5,
+) -> None:
+    """Compare /v1/classify and /v1/recommend with the same graphs behind other servers."""
+    from loadtest.bench.oneshot import measure_oneshot
+
+    def run(report: Callable[[str], None]) -> Result:
+        return measure_oneshot([_open(each) for each in bundles], load_corpus(data), repeats=repeats, report=report)
+
+    _publish("oneshot", run)
 
 
 @app.command()

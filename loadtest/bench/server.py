@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +67,10 @@ def run_service(bundles: Sequence[Path], *options: str) -> Iterator[Server]:
 
 
 @contextmanager
-def run_server(command: Sequence[str]) -> Iterator[Server]:
+def run_server(command: Sequence[str], variables: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A Python command that serves `/readyz`, from when it is ready to the end of the block.
+
+    `variables` are added to its environment.
 
     Raises:
         ServerError: it ended, or was not ready in time.
@@ -77,7 +79,7 @@ def run_server(command: Sequence[str]) -> Iterator[Server]:
     with TemporaryDirectory() as home, TemporaryFile() as output:
         # Settings of whoever measures are not those of what is measured.
         environment = {key: value for key, value in os.environ.items() if not key.startswith(_OWN_SETTINGS)}
-        environment |= {"BENTOML_HOME": home, "BENTOML_DO_NOT_TRACK": "True"}
+        environment |= {"BENTOML_HOME": home, "BENTOML_DO_NOT_TRACK": "True", **(variables or {})}
         started = time.perf_counter()
         process = subprocess.Popen(  # noqa: S603  # our own command
             [sys.executable, *command, "--port", str(port)],
@@ -105,9 +107,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired as error:
         process.kill()
-        for member in family:
-            member.kill()
         raise ServerError(f"the server did not end within {_STOP_SECONDS:g} s of SIGTERM and was killed") from error
+    finally:
+        # Some servers leave their workers behind.
+        for member in family:
+            if member.is_running():
+                member.kill()
 
 
 def _ready(port: int) -> bool:
