@@ -60,22 +60,25 @@ class RecurrentClassifier(Classifier):
         self.output = nn.Linear(size, config.label_count)
 
     def classify(self, inputs: Tensors) -> tuple[Tensor, None]:
-        states, final, lengths = self._read(inputs)
-        if self.config.pooling == "attention":
-            assert self.pooling is not None
-            summary = self.pooling(states, lengths)[0].squeeze(1)
-        else:
-            summary = pool(self.config.pooling, states, final, lengths)
-        return self.output(self.dropout(summary)), None
+        return self.output(self.dropout(self._summary(inputs))), None
 
     def explain(self, inputs: Tensors) -> dict[str, Tensor]:
         if self.pooling is None:
             return super().explain(inputs)
-        states, _, lengths = self._read(inputs)
-        return {"attention": self.pooling(states, lengths)[1].squeeze(1)}
+        vectors, lengths = self._embed(inputs)
+        return {"attention": self.pooling(self.encoder.outputs(vectors, lengths), lengths)[1].squeeze(1)}
 
-    def _read(self, inputs: Tensors) -> tuple[Tensor, Tensor, Tensor]:
-        """States `[rows, source, size]`, the final one of the top layer `[rows, size]`, and lengths of at least 1."""
-        lengths = inputs["source_lengths"].clamp(min=1)
-        states, final = self.encoder(self.embedding(inputs["source_ids"]), lengths)
-        return states, final[-1][0], lengths
+    def _embed(self, inputs: Tensors) -> tuple[Tensor, Tensor]:
+        """Word vectors `[rows, source, embedding]`, and lengths of at least 1."""
+        return self.embedding(inputs["source_ids"]), inputs["source_lengths"].clamp(min=1)
+
+    def _summary(self, inputs: Tensors) -> Tensor:
+        """One vector for each row, `[rows, size]`."""
+        vectors, lengths = self._embed(inputs)
+        if self.config.pooling == "last":
+            return self.encoder(vectors, lengths)[1][-1][0]
+        states = self.encoder.outputs(vectors, lengths)
+        if self.config.pooling == "attention":
+            assert self.pooling is not None
+            return self.pooling(states, lengths)[0].squeeze(1)
+        return pool(self.config.pooling, states, lengths)

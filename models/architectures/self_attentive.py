@@ -76,8 +76,7 @@ class SelfAttentive(Classifier):
     def _attend(self, inputs: Tensors) -> tuple[Tensor, Tensor]:
         """The sums `[rows, hops, size]` and their weights `[rows, hops, source]`."""
         lengths = inputs["source_lengths"].clamp(min=1)
-        states, _ = self.encoder(self.embedding(inputs["source_ids"]), lengths)
-        return self.pooling(states, lengths)
+        return self.pooling(self.encoder.outputs(self.embedding(inputs["source_ids"]), lengths), lengths)
 
     def _penalty(self, weights: Tensor) -> Tensor | None:
         if not self.training or self.config.penalty == 0:

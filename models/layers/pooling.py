@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, assert_never
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from models.layers.attention.window import masked_softmax
 from models.layers.exportable import length_mask
 
 PoolingName = Literal["last", "mean", "max", "attention"]
+"""*last* is the final state, and needs no pooling."""
 
 
 class AttentionPooling(nn.Module):
@@ -35,25 +36,12 @@ class AttentionPooling(nn.Module):
         return weights @ states, weights
 
 
-def pool(name: Literal["last", "mean", "max"], states: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
-    """One vector for each row, without weights to learn.
+def pool(name: Literal["mean", "max"], states: Tensor, lengths: Tensor) -> Tensor:
+    """The mean or the maximum over all real positions.
 
-    Args:
-        name: *last* takes the final state, *mean* and *max* go over all real positions.
-        states: `[rows, time, size]`, zero past each row's length.
-        final: `[rows, size]`.
-        lengths: `[rows]`, each at least 1.
-
-    Returns:
-        `[rows, size]`.
+    `states [rows, time, size]`, zero past each row's length, `lengths [rows]`, each at least 1 → `[rows, size]`.
     """
-    match name:
-        case "last":
-            return final
-        case "mean":
-            return states.sum(dim=1) / lengths.unsqueeze(1)
-        case "max":
-            real = length_mask(lengths, states.shape[1]).unsqueeze(2)
-            return states.masked_fill(~real, torch.finfo(states.dtype).min).amax(dim=1)
-        case _:
-            assert_never(name)
+    if name == "mean":
+        return states.sum(dim=1) / lengths.unsqueeze(1)
+    real = length_mask(lengths, states.shape[1]).unsqueeze(2)
+    return states.masked_fill(~real, torch.finfo(states.dtype).min).amax(dim=1)
