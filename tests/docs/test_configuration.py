@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from models.data.parallel import LineAligned, Table
-from models.registry import parse
+from contract.tasks import TASKS
+from models.registry import entries
 from models.training.task import parse_config
 from service.settings import ENV_PREFIX, SHIPPED_BUNDLES, Settings
 
@@ -44,11 +44,19 @@ def test_the_readme_shows_some_of_the_same_settings() -> None:
     assert shown == [(name, default(Settings.model_fields[name.lower()].default)) for name, _ in shown]
 
 
-@pytest.mark.parametrize(("number", "files"), [(0, LineAligned), (1, Table)])
-def test_the_training_configs_are_valid(number: int, files: type[LineAligned] | type[Table]) -> None:
-    page = (DOCS / "train-on-your-own-data.md").read_text(encoding="utf-8")
-    fields = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[number])
-    config = parse_config(fields, "the page")
-    assert isinstance(config.data.train, files)
-    fields = {name: value for name, value in config.architecture.items() if name != "name"}
-    parse(config.architecture_name, fields | {"source_vocabulary_size": 10, "target_vocabulary_size": 10})
+CONFIGS = [
+    (page, yaml.safe_load(block))
+    for page in ("docs/train-on-your-own-data.md", "README.md")
+    for block in re.findall(r"```yaml\n(.*?)```", (DOCS.parent / page).read_text(encoding="utf-8"), re.DOTALL)
+]
+
+
+def test_there_is_a_training_config_of_every_task() -> None:
+    assert {fields["task"] for page, fields in CONFIGS if page.startswith("docs")} == set(TASKS)
+
+
+@pytest.mark.parametrize(("page", "fields"), CONFIGS)
+def test_the_training_configs_are_valid(page: str, fields: dict[str, Any]) -> None:
+    config = parse_config(fields, page)
+    known = entries()[config.architecture_name].config.model_fields
+    assert set(config.architecture) - {"name"} <= set(known)
