@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -185,11 +186,18 @@ def _rows(table: EventTable, path: Path) -> Iterator[tuple[str, str, float]]:
 
 def _seconds(time: str, place: str) -> float:
     try:
-        return float(time)
+        seconds = float(time)
     except ValueError:
-        pass
+        seconds = _iso_seconds(time)
+    if not math.isfinite(seconds):
+        raise DataError(f"{place}: time {time!r} is neither a number nor ISO 8601")
+    return seconds
+
+
+def _iso_seconds(time: str) -> float:
+    """Seconds of an ISO 8601 time, UTC where it names no zone; not a number when it is not one."""
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:
-        raise DataError(f"{place}: time {time!r} is neither a number nor ISO 8601") from None
+        return math.nan
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
