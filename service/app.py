@@ -43,6 +43,17 @@ class _Face:
 face = _Face()
 
 
+class _Front:
+    """Hands requests of the API to the face, past BentoML's own routing and context, of which they need nothing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope["type"] == "http" and scope["path"].startswith("/v1/")
+        await (face if ours else self._app)(scope, receive, send)
+
+
 @bentoml.service(
     workers=settings.workers,
     # Our own deadline ends every request; BentoML's timeout must never fire first, for its reply is not ours.
@@ -141,3 +152,6 @@ class SequenceService:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+SequenceService.add_asgi_middleware(_Front)  # type: ignore[attr-defined]  # the decorator has made it a `Service`

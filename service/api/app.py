@@ -20,7 +20,7 @@ from service.api.gate import METRICS_PATH, Gate, context_of
 from service.api.life import Life
 from service.api.models import add_model_routes
 from service.api.recommend import add_recommend_routes
-from service.api.route import StrictRoute
+from service.api.route import StrictRoute, strict_routes
 from service.api.tag import add_tag_routes
 from service.api.translate import add_translate_routes
 from service.catalogue import UnknownModelError
@@ -49,8 +49,6 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
         responses=problem_replies(),
     )
     app.router.route_class = StrictRoute
-    # Routes stand on the app itself: a router within it would be searched a second time, for every request. They are
-    # tried in this order: first those whose requests are the shortest work.
     add_recommend_routes(app, life, settings)
     add_classify_routes(app, life, settings)
     add_tag_routes(app, life, settings)
@@ -60,7 +58,7 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
     if settings.docs:
         add_docs(app)
     _add_problems(app)
-    gate = Gate(app, life, settings)
+    gate = Gate(app, strict_routes(app), life, settings)
     if not settings.cors_origins:
         return gate
     return CORSMiddleware(

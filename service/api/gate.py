@@ -11,15 +11,18 @@ import math
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from fastapi.routing import APIRoute
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import CLIENT_GONE, ClientGoneError, ProblemError, as_problem
 from service.api.life import Life, Stage
+from service.api.route import StrictRoute
 from service.metrics import REJECTED, REQUEST_DURATION
 from service.runtime.errors import DeadlineExceededError
 from service.settings import Settings
@@ -54,10 +57,15 @@ def context_of(scope: Scope) -> RequestContext:
 
 
 class Gate:
-    """The outermost layer of the HTTP face. Nothing that happens behind it reaches the server as an exception."""
+    """The outermost layer of the HTTP face. Nothing that happens behind it reaches the server as an exception.
 
-    def __init__(self, app: ASGIApp, life: Life, settings: Settings) -> None:
+    Requests to `routes`, by path, are answered without the app: its router and middlewares would do nothing for them,
+    and that at 80 µs a request.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Mapping[str, StrictRoute], life: Life, settings: Settings) -> None:
         self._app = app
+        self._routes = routes
         self._life = life
         self._settings = settings
 
@@ -110,6 +118,11 @@ class Gate:
             await self._app(scope, receive, send)
             return
         body = await self._body(headers, receive, context)
+        if scope["method"] == "POST" and (route := self._routes.get(scope["path"])) is not None:
+            scope["route"] = route
+            response = await route.answer(body, Request(scope, receive))
+            await response(scope, receive, send)
+            return
         waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:

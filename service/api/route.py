@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import cached_property
 from typing import Any
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
@@ -24,20 +25,38 @@ class StrictRoute(APIRoute):
         """The handler of one request; a route without a body keeps the framework's."""
         if self.body_field is None:
             return super().get_route_handler()
-        endpoint = self.endpoint
+
+        async def handle(request: Request) -> Response:
+            return await self.answer(await request.body(), request)
+
+        return handle
+
+    async def answer(self, content: bytes, request: Request) -> Response:
+        """The reply to a request whose body has been read.
+
+        Raises:
+            ProblemError: the body is not what the endpoint takes.
+        """
+        check_content_type(request.headers.get("content-type", ""))
+        try:
+            body = self._model.model_validate_json(content)
+        except ValidationError as error:
+            raise from_validation(error) from error
+        reply = await self.endpoint(body, request)
+        if isinstance(reply, Response):
+            return reply
+        return Response(reply.model_dump_json(exclude_none=True), media_type="application/json")
+
+    @cached_property
+    def _model(self) -> type[BaseModel]:
+        assert self.body_field is not None
         model = self.body_field.field_info.annotation
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
+        return model
 
-        async def handle(request: Request) -> Response:
-            check_content_type(request.headers.get("content-type", ""))
-            try:
-                body = model.model_validate_json(await request.body())
-            except ValidationError as error:
-                raise from_validation(error) from error
-            reply = await endpoint(body, request)
-            if isinstance(reply, Response):
-                return reply
-            return Response(reply.model_dump_json(exclude_none=True), media_type="application/json")
 
-        return handle
+def strict_routes(app: FastAPI) -> dict[str, StrictRoute]:
+    """An app's routes that take a body, by their paths, none of which has parameters."""
+    routes = [route for route in app.routes if isinstance(route, StrictRoute) and route.body_field is not None]
+    return {route.path: route for route in routes}
