@@ -35,7 +35,7 @@ service_tests := tests/contract tests/service
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup serve test test-all check train export bench load no-torch
+.PHONY: help setup serve test test-all fuzz check train export bench load no-torch
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ test: $(serve_test_ready) $(dev_ready) no-torch ## Run the tests, pairwise over 
 
 test-all: override ARGS += --all-variants
 test-all: test ## Run the tests on every combination of variants
+
+fuzz: $(serve_test_ready) ## Send thousands of made-up requests of every kind, and check every reply
+	$(serve_python) -m pytest tests/service/test_fuzz.py --hypothesis-profile=fuzz $(ARGS)
 
 check: $(dev_ready) ## Check format, lint, types and import rules
 	$(dev_python) -m ruff format --check .

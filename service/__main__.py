@@ -72,7 +72,7 @@ def list_bundles(
     from rich.table import Column, Table
 
     settings = _settings({"bundles": bundles} if bundles else None)
-    names = ("name", "version", "precisions", "size")
+    names = ("name", "task", "version", "precisions", "size")
     table = Table(*(Column(name, no_wrap=True) for name in names), "scores")
     try:
         for folder in find_bundles(settings):
@@ -80,6 +80,7 @@ def list_bundles(
             size = sum(file.bytes for file in manifest.files.values()) / 1e6
             table.add_row(
                 manifest.name,
+                manifest.task,
                 manifest.version,
                 ", ".join(variant.precision for variant in manifest.variants),
                 f"{size:.1f} MB",

@@ -22,7 +22,7 @@ _ASSETS_URL = "/v1/docs/assets"
 def request_headers() -> dict[str, Any]:
     """The headers that every task's route takes, as an addition to its description."""
     timeout = {"type": "number", "exclusiveMinimum": 0, "examples": [2.5]}
-    identity = {"type": "string", "pattern": r"^[\w.:-]{1,128}$", "examples": ["order-7"]}
+    identity = {"type": "string", "examples": ["order-7"]}
     return {
         "parameters": [
             _header(
@@ -30,7 +30,11 @@ def request_headers() -> dict[str, Any]:
                 timeout,
                 "seconds until the request is dropped; shortens the service's own deadline",
             ),
-            _header("X-Request-ID", identity, "an id for logs and the reply; else one is made"),
+            _header(
+                "X-Request-ID",
+                identity,
+                "an id for logs and the reply, of up to 128 letters, digits, or . : _ -; else one is made",
+            ),
         ]
     }
 

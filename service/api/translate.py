@@ -37,7 +37,7 @@ _STREAM_REPLY: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "events `token` whose texts joined are the translation, then one event `done` with the reply of "
         "/v1/translate, or `error` with a problem document",
-        "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}},
+        "content": {EVENT_STREAM: {"schema": {}, "example": _STREAM_EXAMPLE}},
     }
 }
 

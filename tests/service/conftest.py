@@ -3,12 +3,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
+import hypothesis
 import pytest
 
 from service.api.app import create_face
 from service.api.life import Life
 from service.settings import Settings
 from tests.service.fakes import FakeEngine, make_catalogue
+
+# `make fuzz` asks for it by name.
+hypothesis.settings.register_profile("fuzz", max_examples=400)
 
 
 @pytest.fixture

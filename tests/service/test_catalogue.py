@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from contract.manifest import BundleError
-from contract.signature import GenerateSignature
 from service import metrics
 from service.bundles import find_bundles
 from service.catalogue import Catalogue, UnknownModelError, load_catalogue
-from service.kinds import TRANSLATE
+from service.kinds import CLASSIFY, TRANSLATE, SlotEngine
 from service.settings import Settings, available_cores
 from tests.service.fakes import FakeEngine, make_catalogue
 
@@ -71,6 +70,10 @@ def test_a_request_gets_the_model_it_names_and_else_the_default(engine: FakeEngi
 def test_the_default_is_a_setting_that_must_name_a_model(engine: FakeEngine) -> None:
     models = list(make_catalogue(engine))
     assert Catalogue(models, {"translate": "mute"}).pick(TRANSLATE, None).name == "mute"
+    with pytest.raises(UnknownModelError, match="for the task 'classify'"):
+        Catalogue(models, {"classify": "mute"})
+    with pytest.raises(UnknownModelError, match="no model is served for the task 'classify'; there is echo, mute"):
+        Catalogue(models, {}).pick(CLASSIFY, None)
     with pytest.raises(UnknownModelError, match="'other'"):
         Catalogue(models, {"translate": "other"})
 
@@ -78,10 +81,23 @@ def test_the_default_is_a_setting_that_must_name_a_model(engine: FakeEngine) -> 
 def test_real_bundles_are_loaded_and_answer() -> None:
     catalogue = load_catalogue(Settings(bundles=BUNDLES, slots=8, precision="int8"))
     try:
-        assert [model.name for model in catalogue] == ["tiny-en-de", "tiny-en-de-gru"]
-        for model in catalogue:
-            assert isinstance(model.bundle.manifest.signature, GenerateSignature)
-            assert (model.engine.slots, model.bundle.variant.precision) == (8, "int8")
+        assert [(model.name, model.bundle.manifest.task) for model in catalogue] == [
+            ("tiny-classify", "classify"),
+            ("tiny-document", "classify"),
+            ("tiny-en-de", "translate"),
+            ("tiny-en-de-gru", "translate"),
+            ("tiny-items", "recommend"),
+            ("tiny-tag", "tag"),
+        ]
+        assert [model.name for model in catalogue if catalogue.is_default(model)] == [
+            "tiny-classify",
+            "tiny-en-de",
+            "tiny-items",
+            "tiny-tag",
+        ]
+        assert {model.bundle.variant.precision for model in catalogue} == {"int8"}
+        assert [model.engine.slots for model in catalogue if isinstance(model.engine, SlotEngine)] == [8, 8]
+        assert all(model.engine.alive for model in catalogue)
     finally:
         catalogue.close(drain=False)
 
@@ -91,7 +107,8 @@ def test_a_bundle_is_closed_again_where_a_later_one_cannot_be_loaded(tmp_path: P
     (tmp_path / "bundles" / "tiny-en-de-gru" / "1" / "MODEL_CARD.md").unlink()
     with pytest.raises(BundleError, match=r"MODEL_CARD\.md is missing"):
         load_catalogue(Settings(bundles=tmp_path / "bundles"))
-    assert "decoding-tiny-en-de" not in {thread.name for thread in threading.enumerate()}
+    names = {thread.name for thread in threading.enumerate()}
+    assert not any(name.startswith(("decoding-tiny", "predict-tiny")) for name in names)
 
 
 def test_a_worker_leaves_a_core_to_http(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -17,6 +19,7 @@ from service.settings import Settings
 
 BUNDLES = Path(__file__).resolve().parents[1] / "data" / "bundles" / "v1"
 TRANSFORMER = BUNDLES / "tiny-en-de" / "1"
+NAMES = sorted(path.name for path in BUNDLES.iterdir() if path.is_dir())
 FILES = sorted(path.relative_to(TRANSFORMER).as_posix() for path in TRANSFORMER.rglob("*") if path.is_file())
 
 
@@ -30,7 +33,7 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(TRANSFORMER, tmp_path / "bundles" / "tiny-en-de" / "1"))
 
 
-@pytest.mark.parametrize("name", ["tiny-en-de", "tiny-en-de-gru"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_of_the_first_schema_is_proven(name: str) -> None:
     result = run("verify", BUNDLES / name)
     assert result.exit_code == 0, result.stderr
@@ -61,8 +64,10 @@ def test_a_missing_bundle_is_not_proven(tmp_path: Path) -> None:
 def test_bundles_are_listed_with_what_they_hold() -> None:
     result = run("list", "--bundles", BUNDLES)
     assert result.exit_code == 0, result.stderr
-    (transformer,) = (line for line in result.stdout.splitlines() if " tiny-en-de " in line)
-    assert transformer.split()[1:6:2] == ["tiny-en-de", "1", "fp32,"]
+    lines = {line.split()[1]: line for line in result.stdout.splitlines() if " tiny-" in line}
+    assert sorted(lines) == NAMES
+    assert lines["tiny-en-de"].split()[1:8:2] == ["tiny-en-de", "translate", "1", "fp32,"]
+    assert "accuracy 100.0 (validation)" in lines["tiny-classify"]
 
 
 def test_lines_are_translated_in_their_order() -> None:
@@ -74,6 +79,54 @@ def test_lines_are_translated_in_their_order() -> None:
     assert first.count(".") == 1
     assert second.count(".") == 2
     assert "4/4" in result.stderr
+
+
+def predict(name: str, *arguments: object, text: str) -> list[Any]:
+    result = run("predict", BUNDLES / name, *arguments, text=text)
+    assert result.exit_code == 0, result.stderr
+    return [json.loads(line) if line else None for line in result.stdout.removesuffix("\n").split("\n")]
+
+
+def test_lines_are_classified() -> None:
+    bright, empty, dull = predict("tiny-classify", "--top-k", 1, text="A bright film .\n\nA dull , cold film .\n")
+    assert (bright["label"], empty, dull["label"]) == ("positive", None, "negative")
+    assert len(bright["labels"]) == 1
+
+
+def test_lines_are_tagged() -> None:
+    (found,) = predict("tiny-tag", text="Yesterday Rosa Lind arrived.")
+    assert [(e["text"], e["label"], e["start"]) for e in found["entities"]] == [("Rosa Lind", "PER", 10)]
+
+
+def test_sessions_are_names_with_spaces_between_them_or_json_lists() -> None:
+    text = '["sku-107", "sku-108"]\nsku-107 sku-108\nnothing\n[5]'
+    as_json, as_names, *others = predict("tiny-items", "--top-k", 3, "--exclude-seen", text=text)
+    assert as_json == as_names
+    assert len(as_json["items"]) == 3
+    assert {"sku-107", "sku-108"}.isdisjoint(each["item"] for each in as_json["items"])
+    assert [(other["fallback"], other["unknown"]) for other in others] == [(True, ["nothing"]), (True, [5])]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "text", "message"),
+    [
+        (
+            "tiny-classify",
+            ["--beam-size", 2],
+            "fine",
+            "beam_size is no option of 'tiny-classify', a model for classify",
+        ),
+        ("tiny-classify", [], "fine\n" + "word " * 100, "line 2: 100 tokens, the limit of model 'tiny-classify' is 48"),
+        ("tiny-tag", ["--top-k", 3], "fine", "top_k is no option of 'tiny-tag', a model for tag"),
+        ("tiny-items", [], "sku-107\n[1", "line 2: not a JSON list of item ids"),
+        ("tiny-items", [], "[true]", "line 1: item ids are texts or integers"),
+        ("tiny-en-de", ["--exclude-seen"], "fine", "exclude_seen is no option of 'tiny-en-de', a model for translate"),
+    ],
+)
+def test_what_a_task_does_not_take_is_refused(name: str, arguments: list[object], text: str, message: str) -> None:
+    result = run("predict", BUNDLES / name, *arguments, text=text)
+    assert result.exit_code == 1
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(

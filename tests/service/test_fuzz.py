@@ -1,0 +1,65 @@
+"""Whatever is sent, the reply is one that the service's own description knows, and never a fault of the service.
+
+`make fuzz` sends thousands of cases where this sends some hundreds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from service.api.app import create_face
+from service.api.life import Life
+from service.catalogue import load_catalogue
+from service.settings import Settings
+from tests.service.replies import CLASSIFY, RECOMMEND, STREAM, TAG, TRANSLATE
+
+BUNDLES = Path(__file__).resolve().parents[1] / "data" / "bundles" / "v1"
+ANY_STATUS = [status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [*ANY_STATUS, not_a_server_error, negative_data_rejection]
+ANY, WRONG = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+OPERATIONS = [
+    *(("POST", path, mode) for path in (TRANSLATE, STREAM, CLASSIFY, TAG, RECOMMEND) for mode in (ANY, WRONG)),
+    # These take nothing that could be wrong.
+    ("GET", "/v1/models", ANY),
+    ("GET", "/v1/models/{name}", ANY),
+]
+CASES = settings().max_examples if settings.get_current_profile_name() == "fuzz" else 40
+
+
+@pytest.fixture(scope="module")
+def description() -> Iterator[schemathesis.BaseSchema]:
+    """The description of the whole service but its server, on real bundles."""
+    configured = Settings(bundles=BUNDLES, max_body_bytes=100_000, slots=8)
+    catalogue = load_catalogue(configured)
+    life = Life()
+    life.start(catalogue)
+    yield schemathesis.openapi.from_asgi("/v1/openapi.json", create_face(life, configured))
+    catalogue.close(drain=False)
+
+
+@pytest.mark.parametrize(("method", "path", "mode"), OPERATIONS)
+def test_every_reply_is_as_described(
+    description: schemathesis.BaseSchema, method: str, path: str, mode: GenerationMode
+) -> None:
+    @given(case=description[path][method].as_strategy(generation_mode=mode))
+    @settings(deadline=None, max_examples=CASES, suppress_health_check=list(HealthCheck))
+    def check(case: Case) -> None:
+        response = case.call()
+        # Who asks for less time than the work takes is told so with 504.
+        hurried = "X-Request-Timeout" in (case.headers or {}) and response.status_code == 504
+        case.validate_response(response, checks=[check for check in CHECKS if not hurried or check in ANY_STATUS])
+
+    check()
