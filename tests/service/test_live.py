@@ -4,81 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-BUNDLES = ROOT / "tests" / "data" / "bundles" / "v1"
+from tests.service.live import TIMEOUT, connected, figure, idle, raw_request, serve, until
+from tests.service.replies import STREAM, TRANSLATE
+
 MODELS = ("tiny-en-de", "tiny-en-de-gru")
-TRANSLATE, STREAM = "/v1/translate", "/v1/translate/stream"
 SUBJECTS = ("A red child", "An old cat", "A happy woman", "The man", "It")
 VERBS = ("sings", "sleeps", "runs", "sings and sleeps and runs")
 PLACES = ("on the street.", "at home!", "in the park on an old street.")
 SENTENCES = [f"{subject} {verb} {place}" for subject in SUBJECTS for verb in VERBS for place in PLACES]
-TIMEOUT = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def serve(home: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A service that is ready, and its address; it is stopped at the end if it still runs."""
-    port = free_port()
-    command = [sys.executable, "-m", "service", "serve", "--bundles", str(BUNDLES), "--host", "127.0.0.1"]
-    variables = {f"SEQSERVE_{name.upper()}": value for name, value in settings.items()}
-    log = (home / "log").open("wb")
-    process = subprocess.Popen(
-        [*command, "--port", str(port)],
-        cwd=ROOT,
-        env={**os.environ, **variables, "BENTOML_HOME": str(home)},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        end = time.monotonic() + TIMEOUT
-        while _status(f"{url}/readyz") != 200:
-            assert process.poll() is None, (home / "log").read_text()
-            assert time.monotonic() < end, (home / "log").read_text()
-            time.sleep(0.05)
-        yield process, url
-    finally:
-        # The worker stands in a session of its own: it is stopped by its supervisor, not by a signal to the group.
-        process.terminate()
-        try:
-            process.wait(TIMEOUT)
-        finally:
-            process.kill()
-            log.close()
-
-
-def _status(url: str) -> int:
-    try:
-        return httpx.get(url, timeout=TIMEOUT).status_code
-    except httpx.TransportError:
-        return 0
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve(tmp_path_factory.mktemp("home"), body_timeout="0.5", cors_origins='["https://a.example"]') as (_, url):
+    with serve(tmp_path_factory.mktemp("home"), body_timeout="3", cors_origins='["https://a.example"]') as (_, url):
         yield url
 
 
@@ -94,30 +41,18 @@ async def translate(client: httpx.AsyncClient, text: str | list[str], **options:
     return list(response.json()["translations"])
 
 
-async def figure(client: httpx.AsyncClient, name: str) -> float:
-    """A metric's lines, summed."""
-    lines = (await client.get("/metrics")).text.splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name}{{"))
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for what the service does in its own time."""
-    async with asyncio.timeout(TIMEOUT):
-        while not await condition():  # noqa: ASYNC110  # another process sets no event
-            await asyncio.sleep(0.02)
-
-
-async def idle(client: httpx.AsyncClient) -> bool:
-    return await figure(client, "seqserve_running_rows") + await figure(client, "seqserve_queue_depth") == 0
-
-
 async def test_it_lives_and_serves_what_the_folder_holds(client: httpx.AsyncClient) -> None:
     assert (await client.get("/livez")).status_code == 200
     models = (await client.get("/v1/models")).json()["models"]
-    assert [(model["name"], model["default"], model["precision"]) for model in models] == [
-        ("tiny-en-de", True, "int8"),
-        ("tiny-en-de-gru", False, "int8"),
+    assert [(model["name"], model["task"], model["default"]) for model in models] == [
+        ("tiny-classify", "classify", True),
+        ("tiny-document", "classify", False),
+        ("tiny-en-de", "translate", True),
+        ("tiny-en-de-gru", "translate", False),
+        ("tiny-items", "recommend", True),
+        ("tiny-tag", "tag", True),
     ]
+    assert {model["precision"] for model in models} == {"int8"}
     (translation,) = await translate(client, "A red child sings on the street.")
     assert translation["text"].endswith("auf der Straße.")
     assert translation["score"] < 0
@@ -177,23 +112,6 @@ async def test_a_body_that_never_ends_gets_a_timeout(url: str) -> None:
     async with connected(url) as (reader, writer):
         writer.write(raw_request(TRANSLATE, b'{"text": "A red child"}')[:-5])
         assert (await asyncio.wait_for(reader.readline(), TIMEOUT)).startswith(b"HTTP/1.1 408 ")
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection without an HTTP library on it, cut off at the end."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
-    try:
-        yield reader, writer
-    finally:
-        writer.transport.abort()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-
-def raw_request(path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
 
 
 @pytest.mark.parametrize("model", MODELS)

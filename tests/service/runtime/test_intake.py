@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import FIRST_COMPLETED, wait
 
 import pytest
@@ -159,6 +161,22 @@ def test_deadlines_of_those_who_are_done_are_forgotten(intake: Intake[Ticket]) -
         intake.take(1, list)
         intake.finish(ticket, "done")
     assert len(intake._deadlines) < 300
+
+
+def test_a_ticket_that_is_done_is_gone_at_once(intake: Intake[Ticket]) -> None:
+    """Without the garbage collector, whose pauses everybody would wait for."""
+    gc.disable()
+    try:
+        gone = []
+        for settle in (lambda ticket: intake.finish(ticket, "done"), Ticket.cancel):
+            (ticket,) = fill(intake, 0)
+            gone.append(weakref.ref(ticket))
+            intake.take(1, list)
+            settle(ticket)
+            del ticket
+        assert [reference() for reference in gone] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_who_is_settled_stays_settled(intake: Intake[Ticket], watcher: Watcher) -> None:

@@ -1,0 +1,183 @@
+"""One-shot models in a real service process, side by side with those that decode."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.service.live import TIMEOUT, connected, figure, idle, raw_request, serve, until
+from tests.service.replies import CLASSIFY, RECOMMEND, TAG, TRANSLATE
+
+QUALITIES = ("bright", "dull", "charming", "cold", "clumsy", "moving")
+NAMES = ("Rosa Lind", "Nobody", "Rosa", "the board")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serve(tmp_path_factory.mktemp("home")) as (_, url):
+        yield url
+
+
+@pytest.fixture
+async def client(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT) as client:
+        yield client
+
+
+async def ask(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    response = await client.post(path, json=body)
+    assert response.status_code == 200, response.text
+    return dict(response.json())
+
+
+async def test_every_task_answers(client: httpx.AsyncClient) -> None:
+    (rated,) = (await ask(client, CLASSIFY, {"text": "A bright film ."}))["predictions"]
+    assert (rated["label"], len(rated["labels"])) == ("positive", 2)
+    assert sum(each["score"] for each in rated["labels"]) == pytest.approx(1, abs=1e-5)
+    (tagged,) = (await ask(client, TAG, {"text": "😀  Yesterday Rosa Lind arrived."}))["predictions"]
+    (entity,) = tagged["entities"]
+    assert (entity["text"], entity["label"], entity["start"], entity["end"]) == ("Rosa Lind", "PER", 13, 22)
+    (found,) = (await ask(client, RECOMMEND, {"session": ["sku-107", "sku-108"], "top_k": 3}))["recommendations"]
+    assert len(found["items"]) == 3
+    assert [each["score"] for each in found["items"]] == sorted((e["score"] for e in found["items"]), reverse=True)
+
+
+async def test_filters_reach_the_graph(client: httpx.AsyncClient) -> None:
+    session = ["sku-107", "sku-108"]
+
+    async def items(**options: Any) -> list[str]:
+        (found,) = (await ask(client, RECOMMEND, {"session": session, **options}))["recommendations"]
+        return [each["item"] for each in found["items"]]
+
+    everything = await items(top_k=100)
+    assert len(set(everything)) == 40
+    best = everything[0]
+    assert await items(top_k=39, exclude=[best]) == everything[1:]
+    assert await items(top_k=100, candidates=everything[5:9]) == everything[5:9]
+    assert await items(top_k=100, candidates=everything[5:9], exclude=everything[6:7]) == [
+        everything[5],
+        *everything[7:9],
+    ]
+    unseen = [item for item in everything if item not in session]
+    assert await items(top_k=100, exclude_seen=True) == unseen
+
+
+@pytest.mark.parametrize(
+    ("model", "names"), [("tiny-classify", ["attention"]), ("tiny-document", ["words", "sentences"])]
+)
+async def test_a_text_is_explained(client: httpx.AsyncClient, model: str, names: list[str]) -> None:
+    text = "A bright film . 😀 The scene was dull ."
+    (rated,) = (await ask(client, CLASSIFY, {"text": text, "model": model, "explain": True}))["predictions"]
+    assert [level["name"] for level in rated["attention"]] == names
+    for level in rated["attention"]:
+        assert [text[s["start"] : s["end"]] for s in level["sources"]] == [s["text"] for s in level["sources"]]
+        rows = level["weights"] if "targets" in level else [level["weights"]]
+        assert {len(row) for row in rows} == {len(level["sources"])}
+        assert [sum(row) for row in rows] == pytest.approx([1] * len(rows), abs=1e-3)
+
+
+async def test_a_session_is_explained(client: httpx.AsyncClient) -> None:
+    body = {"session": ["sku-107", "unheard of", "sku-108"], "explain": True}
+    (found,) = (await ask(client, RECOMMEND, body))["recommendations"]
+    assert [source["position"] for source in found["attention"]["sources"]] == [0, 2]
+    assert len(found["attention"]["weights"]) == 2
+    assert found["unknown"] == ["unheard of"]
+
+
+def mixed(count: int, seed: int) -> list[tuple[str, dict[str, Any]]]:
+    """Requests of every task, drawn at random."""
+    chance = random.Random(seed)  # noqa: S311
+
+    def sentence() -> str:
+        return f"A {chance.choice(QUALITIES)} film of {chance.choice(NAMES)} ."
+
+    def text() -> str:
+        return " ".join(sentence() for _ in range(chance.randint(1, 4)))
+
+    def session() -> list[str]:
+        return [f"sku-{chance.randint(100, 142)}" for _ in range(chance.randint(0, 14))]
+
+    makers = [
+        lambda: (CLASSIFY, {"text": text()}),
+        lambda: (CLASSIFY, {"text": [text() for _ in range(3)], "model": "tiny-document"}),
+        lambda: (TAG, {"text": text()}),
+        lambda: (RECOMMEND, {"session": session(), "top_k": chance.randint(1, 30)}),
+        lambda: (RECOMMEND, {"session": [session(), session()], "exclude": session(), "exclude_seen": True}),
+        lambda: (TRANSLATE, {"text": "The man sings on the street.", "beam_size": chance.randint(1, 3)}),
+    ]
+    return [chance.choice(makers)() for _ in range(count)]
+
+
+def close(left: Any, right: Any) -> bool:
+    """Whether two replies are the same but for the last bits of their scores, which follow the batch's shape."""
+    if isinstance(left, float) and isinstance(right, float):
+        return left == pytest.approx(right, abs=2e-4)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(close(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(close, left, right))
+    return bool(left == right)
+
+
+async def test_200_of_all_tasks_at_once_get_what_each_alone_gets(client: httpx.AsyncClient) -> None:
+    requests = mixed(200, seed=5)
+    alone = [await ask(client, path, body) for path, body in requests]
+    together = await asyncio.gather(*(ask(client, path, body) for path, body in requests))
+    assert all(map(close, together, alone))
+    assert len({json.dumps(reply) for reply in alone}) > 100
+    assert await figure(client, "seqserve_batch_rows_sum") > await figure(client, "seqserve_batch_rows_count")
+
+
+async def test_a_list_of_a_thousand_does_not_keep_others_waiting(client: httpx.AsyncClient) -> None:
+    long = {"text": ["A rather dull scene . " * 6] * 1000}
+    alone = await ask(client, CLASSIFY, {"text": "A bright film ."})
+    many = asyncio.create_task(ask(client, CLASSIFY, long))
+
+    async def busy() -> bool:
+        return await figure(client, "seqserve_queue_depth") > 500
+
+    await until(busy)
+    assert close(await ask(client, CLASSIFY, {"text": "A bright film ."}), alone)
+    assert not many.done(), "one text was answered only after a thousand others"
+    assert len((await many)["predictions"]) == 1000
+
+
+async def test_among_clients_that_leave_the_others_get_their_replies(client: httpx.AsyncClient, url: str) -> None:
+    chance = random.Random(3)  # noqa: S311
+    requests = mixed(60, seed=9)
+    alone = [await ask(client, path, body) for path, body in requests]
+
+    async def leave(path: str, body: dict[str, Any]) -> None:
+        async with connected(url) as (_, writer):
+            writer.write(raw_request(path, json.dumps(body).encode()))
+            await writer.drain()
+            await asyncio.sleep(chance.random() * 0.05)
+
+    stay = [ask(client, path, body) for path, body in requests]
+    *replies, _ = await asyncio.gather(*stay, asyncio.gather(*(leave(*request) for request in requests)))
+    assert all(map(close, replies, alone))
+    await until(lambda: idle(client))
+
+
+async def test_figures_tell_of_one_shot_models_too(client: httpx.AsyncClient) -> None:
+    await ask(client, CLASSIFY, {"text": "A bright film ."})
+    text = (await client.get("/metrics")).text
+    for line in (
+        'seqserve_request_duration_seconds_count{model="tiny-classify",outcome="ok",task="classify"}',
+        'seqserve_queue_duration_seconds_count{model="tiny-classify"}',
+        'seqserve_inference_duration_seconds_count{graph="predict",model="tiny-classify"}',
+        'seqserve_batch_rows_count{graph="predict",model="tiny-classify"}',
+        'seqserve_batch_cost_tokens_count{model="tiny-classify"}',
+        'seqserve_batch_padding_ratio_count{model="tiny-classify"}',
+        'seqserve_preprocess_duration_seconds_count{model="tiny-classify",task="classify"}',
+        'seqserve_postprocess_duration_seconds_count{model="tiny-classify",task="classify"}',
+        'seqserve_queue_depth{model="tiny-classify"}',
+    ):
+        assert f"\n{line} " in text, line
+    assert 'running_rows{model="tiny-classify"}' not in text
