@@ -94,7 +94,7 @@ class RecommendTask(OneShotTask[RecommendConfig, RecommendVocabulary]):
 
     def inputs(self, run: RecommendRun, example: Case) -> Row:
         known = encode(example.prefix, run.vocabulary.catalogue)[-run.config.data.max_length :]
-        return _request(known or [DUMMY], [DUMMY], 0, CUTOFF)
+        return _request(known or [DUMMY], [DUMMY], 0, min(CUTOFF, self.vocabulary_size(run) - 1))
 
     def random_inputs(self, run: RecommendRun, sizes: Mapping[str, int], generator: np.random.Generator) -> Row:
         size = self.vocabulary_size(run)
