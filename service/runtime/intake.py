@@ -90,7 +90,9 @@ class Intake(Generic[TicketT]):
             self._depth += 1
             self._observer.queued(self._depth)
             self._changed.notify()
-        ticket.future.add_done_callback(partial(self._ended, ticket))
+        # By its number: a ticket that its own future led back to would have to wait for the garbage collector, and in
+        # the end everybody for that.
+        ticket.future.add_done_callback(partial(self._ended, ticket.number))
 
     def wait(self) -> bool:
         """Block until a ticket waits; False when none does and none will."""
@@ -196,9 +198,9 @@ class Intake(Generic[TicketT]):
             heapq.heapify(self._deadlines)
         heapq.heappush(self._deadlines, (deadline, number))
 
-    def _ended(self, ticket: TicketT, future: Future[Any]) -> None:
-        """A future is done, on the thread of whoever settled it."""
-        self._pending.pop(ticket.number, None)
+    def _ended(self, number: int, future: Future[Any]) -> None:
+        """The future of a pending ticket is done, on the thread of whoever settled it."""
+        ticket = self._pending.pop(number)
         cancelled = future.cancelled()
         if not cancelled and future.exception() is None:
             return
