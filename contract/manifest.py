@@ -51,7 +51,7 @@ class Graph(Frozen):
 
 
 class Speed(Frozen):
-    """How fast one thread answered validation examples through the engine.
+    """How fast one thread answered validation examples through the engine, in processor time.
 
     `latency_seconds` is the median of one example at a time, `rows_per_second` the rate with `waiting` at once.
     """

@@ -124,7 +124,7 @@ def _speed(manifest: Manifest) -> str:
         for precision, speed in measured
     ]
     table = _table(("precision", "one at a time", f"a second, with {waiting} waiting"), rows)
-    return f"{table}\n\nValidation examples through the engine alone, one thread, {processor}, when it was exported."
+    return f"{table}\n\nValidation examples through the engine alone, in processor time: one thread, {processor}."
 
 
 def _usage(manifest: Manifest) -> str:

@@ -8,8 +8,9 @@ from typing import Literal
 from contract.manifest import Precision
 from contract.signature import Tensor
 
-KEPT_SINGLE = ("scores", "attention")
-"""Outputs that are float32 in every precision: sums over a vocabulary need it, and people read attention."""
+KEPT_SINGLE = ("scores", "emissions", "attention", "words", "sentences")
+"""Outputs that are float32 in every precision: sums over a vocabulary need it, hosts reckon on with emissions, and
+people read attention, at whatever level."""
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import nn
 
+from contract.manifest import (
+    ItemPreprocessing,
+    LabelPreprocessing,
+    Licence,
+    Limits,
+    Preprocessing,
+    TagPreprocessing,
+)
+from contract.rows import Row
 from contract.signature import CANDIDATES, SCORES, Attention, K, PredictSignature
 from contract.signature import Tensor as TensorSpec
+from contract.tasks import TaskName
+from export.material import About
+from export.predict import PredictMaterial
 from models.architecture import Predictor, Tensors
 from models.layers.exportable import length_mask, top_k
 from models.layers.recurrent import Recurrent
 from models.registry import ArchitectureConfig
+from models.training.predict import predict_rows
 
 VOCABULARY = 19
 LABELS = 3
-SIZE = 32
+SIZE = 64
 
 
 def ids(name: str, *axes: str) -> TensorSpec:
@@ -157,3 +173,89 @@ TOYS: dict[str, type[Toy]] = {
     "words": ToyTagger,
     "session": ToyRecommender,
 }
+
+
+TASK: dict[str, TaskName] = {"text": "classify", "document": "classify", "words": "tag", "session": "recommend"}
+LIMITS = {
+    "text": Limits(source=20),
+    "document": Limits(sentences=6, words=9),
+    "words": Limits(source=20, characters=8),
+    "session": Limits(items=10, filters=7, k=6),
+}
+_COUNTS = {
+    "source_lengths": "source",
+    "word_counts": "words",
+    "sentence_counts": "sentences",
+    "character_counts": "characters",
+    "item_counts": "items",
+}
+
+
+def make_predictor(kind: str) -> Toy:
+    """A toy whose weights are random but always the same."""
+    torch.manual_seed(7)
+    return TOYS[kind]().eval()
+
+
+def random_row(signature: PredictSignature, sizes: Mapping[str, int], draw: np.random.Generator) -> Row:
+    """A row of exactly these sizes."""
+    row: dict[str, Any] = {}
+    for tensor in signature.inputs:
+        shape = [sizes[str(axis)] for axis in tensor.axes[1:]]
+        if tensor.name in _COUNTS:
+            row[tensor.name] = np.full(shape, sizes[_COUNTS[tensor.name]])
+        elif tensor.name == "filter_mode":
+            row[tensor.name] = draw.integers(0, 2)
+        else:
+            row[tensor.name] = draw.integers(1, VOCABULARY, shape) if tensor.axes else np.array(sizes[tensor.name])
+    return row
+
+
+def agreement(expected: Sequence[Mapping[str, Any]], answers: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """How often answers have the same best label, tags or item, in points."""
+    best = [[_best(answer) for answer in side] for side in (expected, answers)]
+    return {"agreement": 100 * float(np.mean([one == other for one, other in zip(*best, strict=True)]))}
+
+
+def _best(answer: Mapping[str, Any]) -> list[int]:
+    if "candidates" in answer:
+        return [int(answer["candidates"][0])]
+    return np.atleast_1d(answer["scores" if "scores" in answer else "emissions"].argmax(axis=-1)).tolist()
+
+
+def write_preprocessing(kind: str, folder: Path) -> Preprocessing:
+    """Files that nothing here reads, and the names of the labels."""
+    names = {"text": ["words.json"], "document": ["words.json"], "session": ["items.json"]}
+    for name in names.get(kind, ["words.json", "signs.json", "tags.json"]):
+        (folder / name).write_text("{}", "utf-8")
+    if kind == "session":
+        return ItemPreprocessing(catalogue="items.json")
+    if kind == "words":
+        return TagPreprocessing(tokenizer="words.json", characters="signs.json", tags="tags.json", language="eo")
+    return LabelPreprocessing(tokenizer="words.json", labels=("bad", "good", "odd"), sentences=kind == "document")
+
+
+def make_predict_material(kind: str, examples: int = 40) -> PredictMaterial:
+    model, limits = make_predictor(kind), LIMITS[kind]
+    draw = np.random.default_rng(3)
+    largest = {axis: size for axis, size in limits if size is not None}
+    judged = [
+        random_row(model.signature, {axis: int(draw.integers(1, size + 1)) for axis, size in largest.items()}, draw)
+        for _ in range(examples)
+    ]
+    expected = predict_rows(model, judged)
+    return PredictMaterial(
+        model=model,
+        limits=limits,
+        about=About(
+            architecture=f"toy_{kind}",
+            description="A toy",
+            licence=Licence(data="toy words", source="made up", terms="none"),
+        ),
+        task_name=TASK[kind],
+        vocabulary=VOCABULARY,
+        judged=judged,
+        score=lambda answers: agreement(expected, answers),
+        random_row=lambda sizes, generator: random_row(model.signature, sizes, generator),
+        write_preprocessing=lambda folder: write_preprocessing(kind, folder),
+    )
