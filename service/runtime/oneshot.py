@@ -19,10 +19,12 @@ from service.runtime.intake import Admission, Intake
 from service.runtime.limits import check_limits
 from service.runtime.predictor import Predictor
 from service.runtime.requests import Array, Observer, Prediction, PredictRequest
-from service.runtime.session import InferenceSession
+from service.runtime.session import InferenceSession, Provider
 
 _LOG = logging.getLogger(__name__)
 _WARM_UP_SIZE = 8
+_MAX_ROWS: dict[Provider, int] = {"cpu": 32, "cuda": 256}
+_MAX_COST: dict[Provider, int] = {"cpu": 512, "cuda": 16384}
 
 
 @dataclass(frozen=True)
@@ -30,19 +32,24 @@ class OneShotSettings:
     """Bounds of one engine.
 
     A batch has at most `max_rows` rows and costs at most `max_cost`: its rows times the sum over the inputs of the
-    product of their padded axes, tokens as it were. Short rows go with short ones: a row joins a batch where the
-    padding costs less than a run of its own, which costs as much as `run_rows` more rows of its length. Only the next
-    `window` rows in turn are looked at.
+    product of their padded axes, tokens as it were. None takes what suits the provider: on CPU what computes nearly as
+    fast as anything larger and keeps newcomers waiting for less, on CUDA as much as fills it. Short rows go with short
+    ones: a row joins a batch where the padding costs less than a run of its own, which costs as much as `run_rows` more
+    rows of its length. Only the next `window` rows in turn are looked at.
 
     `workers` batches run at once, each on a thread of its own beside the process's pool.
     """
 
     max_queue: int = 1024
-    max_rows: int = 32
-    max_cost: int = 4096
+    max_rows: int | None = None
+    max_cost: int | None = None
     run_rows: float = 2.0
     window: int = 128
     workers: int = 1
+
+    def bounds(self, provider: Provider) -> Bounds:
+        """Bounds of a batch on a provider."""
+        return Bounds(self.max_rows or _MAX_ROWS[provider], self.max_cost or _MAX_COST[provider], self.run_rows)
 
 
 @dataclass(eq=False)
@@ -73,7 +80,7 @@ class OneShotEngine:
         self._signature = signature
         self._limits = bundle.manifest.limits
         self._tariff = Tariff(signature.inputs)
-        self._bounds = Bounds(self.settings.max_rows, self.settings.max_cost, self.settings.run_rows)
+        self._bounds = self.settings.bounds(bundle.provider)
         self._intake: Intake[Ticket] = Intake(self.settings.max_queue, self._observer)
         self._predictor = Predictor(bundle.session("predict"), signature, self._limits, bundle.provider)
         self._threads: list[threading.Thread] = []
@@ -138,11 +145,11 @@ class OneShotEngine:
         never shrinks: what it will need is taken now, or refused now.
         """
         small = {axis: min(_WARM_UP_SIZE, self._limits.of(axis)) for axis in self._tariff.axes}
-        runs = [(small, 1), (small, min(4, self.settings.max_rows))]
+        runs = [(small, 1), (small, min(4, self._bounds.rows))]
         if self.bundle.provider == "cuda":
             longest = {axis: self._limits.of(axis) for axis in self._tariff.axes}
-            affordable = self.settings.max_cost // self._tariff.extent(longest).cost
-            runs.append((longest, max(1, min(affordable, self.settings.max_rows))))
+            affordable = self._bounds.cost // self._tariff.extent(longest).cost
+            runs.append((longest, max(1, min(affordable, self._bounds.rows))))
         for sizes, count in runs:
             row = {
                 tensor.name: np.ones([a if isinstance(a, int) else sizes[a] for a in tensor.axes[1:]], tensor.dtype)

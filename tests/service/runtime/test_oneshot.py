@@ -139,7 +139,7 @@ def watcher() -> Watcher:
 
 def waiting(watcher: Watcher, **options: Any) -> OneShotEngine:
     """An engine that has yet to be started, so that what is submitted waits."""
-    return OneShotEngine(make_tagger(), OneShotSettings(**options), watcher)
+    return OneShotEngine(make_tagger(), OneShotSettings(**{"max_cost": 4096, **options}), watcher)
 
 
 def run(engine: OneShotEngine) -> None:
