@@ -27,6 +27,10 @@ DOCUMENT_INPUTS = (
 """A document as sentences of words; a sentence of no words is padding."""
 
 
+HEAD = "output."
+"""How the parameters of a classifier's last layer are called, the one that knows the labels."""
+
+
 class ClassifierConfig(ArchitectureConfig):
     """What follows from the data, not from the YAML."""
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from contract.signature import Frozen
 from contract.text import InputCodec
 from models.architecture import Architecture
+from models.classifier import HEAD, Classifier
 from models.layers.bert import BertEncoder
 from models.registry import ConfigError
 from models.training.run import load_run
@@ -69,7 +70,7 @@ class Start(Frozen):
             raise ValueError("give either package or run")
         return self
 
-    def load(self) -> Pretrained:
+    def load(self) -> Pretrained | PretrainedClassifier:
         """What is there.
 
         Raises:
@@ -78,7 +79,7 @@ class Start(Frozen):
         if self.package is not None:
             return load_package(self.package)
         assert self.run is not None
-        return load_encoder(self.run)
+        return load_start(self.run)
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,39 @@ class Pretrained:
         encoder.load_state_dict(self.weights)
 
 
-def load_encoder(path: Path) -> Pretrained:
-    """The encoder of a run folder.
+@dataclass(frozen=True)
+class PretrainedClassifier:
+    """A classifier of another kind than BERT to start from: all that it learnt but its last layer.
+
+    Attributes:
+        weights: by parameter name.
+        codec: the tokens that it reads.
+    """
+
+    weights: dict[str, Tensor]
+    codec: InputCodec
+
+    def give(self, model: Architecture) -> None:
+        """Let a model of the same architecture start from these weights; its last layer stays as it is.
+
+        Raises:
+            ConfigError: the model has other parameters.
+        """
+        wanted = {name: value.shape for name, value in _without_head(model).items()}
+        if wanted != {name: value.shape for name, value in self.weights.items()}:
+            raise ConfigError(f"{type(model).__name__} has other parameters than the run that it starts from")
+        model.load_state_dict(self.weights, strict=False)
+
+
+def load_start(path: Path) -> Pretrained | PretrainedClassifier:
+    """What a run folder has to start from: a BERT's encoder, or a classifier without its last layer.
 
     Raises:
-        ConfigError: the folder is no finished run, or its model has no encoder to start from.
+        ConfigError: the folder is no finished run, or its model is neither.
     """
     run = load_run(path)
+    if isinstance(run.model, Classifier) and not isinstance(getattr(run.model, "encoder", None), BertEncoder):
+        return PretrainedClassifier(_without_head(run.model), run.vocabulary.codec)
     encoder = _encoder(run.model)
     return Pretrained(_sizes(run.model), encoder.state_dict(), run.vocabulary.codec)
 
@@ -184,6 +211,10 @@ def _encoder(model: Architecture) -> BertEncoder:
             f"{type(model).__name__} has no encoder of BERT's kind: only bert and its like are pretrained"
         )
     return encoder
+
+
+def _without_head(model: Architecture) -> dict[str, Tensor]:
+    return {name: value for name, value in model.state_dict().items() if not name.startswith(HEAD)}
 
 
 def _sizes(model: Architecture) -> dict[str, int]:

@@ -129,6 +129,23 @@ def test_the_loss_is_smoothed_cross_entropy_and_the_penalty(monkeypatch: pytest.
     assert penalty.mean() > 0.01
 
 
+def test_a_classifier_starts_from_an_earlier_run_but_for_its_last_layer(run: Run[Any, Any]) -> None:
+    described = config(pretrained={"run": str(run.path)})
+    vocabulary = TASK.learn(described, DATA)
+    assert vocabulary.codec.encode("An old child sings.") == run.vocabulary.codec.encode("An old child sings.")
+    model = new_model(TASK, described, vocabulary)
+    untaught = {name: value.clone() for name, value in model.state_dict().items()}
+    TASK.initialise(model, described, DATA)
+    taught = run.model.state_dict()
+    for name, value in model.state_dict().items():
+        head = name.startswith("output.")
+        assert torch.equal(value, untaught[name] if head else taught[name]), name
+        assert not torch.equal(untaught[name], taught[name]), name
+    other = config(sizes=SIZES | {"hidden_size": 8}, pretrained={"run": str(run.path)})
+    with pytest.raises(ConfigError, match="RecurrentClassifier has other parameters than the run that it starts from"):
+        TASK.initialise(new_model(TASK, other, vocabulary), other, DATA)
+
+
 @pytest.mark.parametrize(
     ("described", "message"),
     [
