@@ -10,14 +10,12 @@ import pytest
 
 from contract.manifest import Manifest, load_manifest
 from contract.rows import Array
-from export.cases import torch_runner
-from export.drive import Feed
-from export.errors import MetricError, RowDependenceError, RuntimeMismatchError
+from export.errors import MetricError, RuntimeMismatchError
 from export.pipeline import Options, export_bundle
 from export.predict import PredictMaterial
-from export.verify.predict import answering, verify_engine, verify_rows
+from export.verify.predict import answering, verify_engine
 from models.training.predict import predict_rows
-from service.runtime.verify import output_errors, verify_bundle
+from service.runtime.verify import verify_bundle
 from tests.export.predictors import TOYS, make_predict_material
 
 Exported = tuple[Path, Manifest, PredictMaterial]
@@ -114,40 +112,6 @@ def test_random_rows_are_of_many_sizes_and_within_the_limits() -> None:
     material = make_predict_material("words")
     rows = material.random_rows((30, 2, 1), seed=1)
     assert [row["character_ids"].shape for row in rows] == [(20, 2), (2, 1), (1, 8)]
-
-
-@pytest.mark.parametrize("kind", TOYS)
-def test_a_graph_that_mixes_rows_is_found(kind: str) -> None:
-    material = make_predict_material(kind)
-    signature, rows = material.model.signature, material.random_rows((6, 1, 3), seed=3)
-    right = torch_runner(material.model, "predict")
-    verify_rows(signature, "fp32", {"predict": right}, rows, 1e-4)
-    name = signature.outputs[-1].name
-
-    def mixed(feed: Mapping[str, Array]) -> Feed:
-        outputs = right(feed)
-        rows_beside = len(outputs[name]) - 1
-        return {**outputs, name: outputs[name] + np.float32(0.01 * rows_beside)}
-
-    with pytest.raises(RowDependenceError, match=r"fp32: row \d \(sizes .* beside 2 rows differs by 0\.02"):
-        verify_rows(signature, "fp32", {"predict": mixed}, rows, 1e-4)
-
-
-def test_rankings_are_compared_candidate_by_candidate() -> None:
-    signature = make_predict_material("session").model.signature
-    low = -np.inf
-
-    def error(candidates: list[int], scores: list[float]) -> float:
-        one = {"candidates": np.array([[4, 2, 9]]), "scores": np.array([[3.0, 2.0, low]], np.float32)}
-        other = {"candidates": np.array([candidates]), "scores": np.array([scores], np.float32)}
-        return output_errors(signature, "predict", {}, one, other)["scores"]
-
-    assert error([4, 2, 9], [3.0, 2.0, low]) == 0
-    assert error([4, 2, 7], [3.0, 2.0, low]) == 0
-    assert error([2, 4, 9], [3.0, 3.0, low]) == 1
-    assert error([4, 5, 9], [3.0, 1.5, low]) == np.inf
-    assert error([4, 2, 7], [3.0, 2.0, 1.0]) == np.inf
-    assert error([4, 2, 9], [3.0, np.nan, low]) == np.inf
 
 
 def test_a_precision_that_answers_worse_is_refused(tmp_path: Path) -> None:

@@ -69,3 +69,19 @@ def test_other_graphs_are_compared_as_they_are() -> None:
     signature = PredictSignature(inputs=(LENGTHS,), outputs=(LENGTHS,))
     expected, actual = {"source_lengths": np.array([3, 4])}, {"source_lengths": np.array([3, 6])}
     assert output_errors(signature, "predict", {}, expected, actual) == {"source_lengths": 2.0}
+
+
+def test_a_candidate_that_one_side_left_out_is_taken_at_its_lowest_score() -> None:
+    low = -np.inf
+
+    def error(candidates: list[int], scores: list[float]) -> float:
+        one = {"candidates": np.array([[4, 2, 9]]), "scores": np.array([[3.0, 2.0, low]], np.float32)}
+        other = {"candidates": np.array([candidates]), "scores": np.array([scores], np.float32)}
+        return output_errors(SIGNATURE, "predict", {}, one, other)["scores"]
+
+    assert error([4, 2, 9], [3.0, 2.0, low]) == 0
+    assert error([4, 2, 7], [3.0, 2.0, low]) == 0
+    assert error([2, 4, 9], [3.0, 3.0, low]) == 1
+    assert error([4, 5, 9], [3.0, 1.5, low]) == np.inf
+    assert error([4, 2, 7], [3.0, 2.0, 1.0]) == np.inf
+    assert error([4, 2, 9], [3.0, np.nan, low]) == np.inf
