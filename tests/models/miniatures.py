@@ -46,6 +46,15 @@ def _classify(fields: Fields) -> None:
     fields["training"]["batch_tokens"] = 1_000
 
 
+def _recommend(fields: Fields) -> None:
+    fields["data"] |= {
+        "train": {"sessions": "sessions/train.txt"},
+        "test": {"cases": "sessions/test.tsv"},
+        "validation_share": 0.1,
+    }
+    fields["training"]["batch_tokens"] = 100
+
+
 def _tag(fields: Fields) -> None:
     """The same format as the config's own, and the same splits."""
     for split in ("train", "validation", "test"):
@@ -66,6 +75,7 @@ def _masked_language_model(fields: Fields) -> None:
 SHRINK: dict[str, Callable[[Fields], None]] = {
     "classify": _classify,
     "masked-language-model": _masked_language_model,
+    "recommend": _recommend,
     "tag": _tag,
     "translate": _translate,
 }
