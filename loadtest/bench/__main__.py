@@ -51,6 +51,7 @@ def all_of_them(context: typer.Context, data: DataOption = None) -> None:
     runtime(data=data)
     batching(data=data)
     http(data=data)
+    oneshot(data=data)
     startup()
     if load_corpus(data).references is None:
         console.print("quality is left out: --data names the folder of the data sets")

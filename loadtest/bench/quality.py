@@ -64,7 +64,7 @@ class Quality:
 def measure_quality(
     bundles: Sequence[Path], corpus: Corpus, *, report: Callable[[str], None] = lambda _: None
 ) -> Quality:
-    """Translate the corpus with the newest version of every bundle `NAME/`, in each precision that a CPU runs.
+    """Translate the corpus with the newest version of every bundle `NAME/` that translates, in each precision on CPU.
 
     Raises:
         CorpusError: the corpus has no references.
@@ -74,6 +74,8 @@ def measure_quality(
     judged = []
     for bundle in bundles:
         manifest = load_manifest(latest_version(bundle))
+        if manifest.task != "translate":
+            continue
         for precision in (variant.precision for variant in manifest.variants if variant.provider != "cuda"):
             report(f"{manifest.name} in {precision}")
             with run_service([bundle], "--provider", "cpu", "--precision", precision) as server:

@@ -108,8 +108,16 @@ def test_the_overhead_shows_the_share_that_is_left() -> None:
 def test_starts_are_compared_by_their_medians() -> None:
     service = startup.Start(Spread((3.0, 4.0, 9.0)), Spread((2.0, 2.0, 2.0)), Spread((3e8, 3e8, 4e8)))
     empty = startup.Start(Spread((1.0, 2.5, 2.0)), Spread((1.0, 1.0, 1.0)), Spread((2e8, 1e8, 2e8)))
-    table = startup.Startup(["a", "b"], service, empty).tables()[0]
-    assert table.rows[-1] == ("above the empty one", "2.00 s", "1.00 s", "100 MB")
+    alone = startup.Alone("a", Spread((1.5, 2.5, 2.0)), Spread((2.5e8, 2.5e8, 3e8)))
+    both, each = startup.Startup(["a", "b"], service, empty, [alone]).tables()
+    assert both.rows[-1] == ("above the empty one", "2.00 s", "1.00 s", "100 MB")
+    assert each.rows == [("a", "2.00 s", "250 MB", "50 MB")]
+
+
+def test_every_bundle_is_asked_in_its_own_way(tiny: Path) -> None:
+    path, body = startup.first_request(tiny)
+    assert path == "/v1/translate"
+    assert json.loads(body)["text"]
 
 
 def test_scores_are_what_export_records() -> None:
