@@ -1,11 +1,13 @@
-"""Translation traffic on a running service: `make load`, or `locust --headless --locustfile loadtest/locustfile.py`.
+"""Traffic on a running service: `make load`, or `locust --headless --locustfile loadtest/locustfile.py [USER …]`.
 
-Every reply is checked. The run fails (exit code 1) when a request does, or when the 95th percentile is above `--p95`.
-It ends by itself after a minute where no `--run-time` says otherwise, and refuses to load any host but this one.
+`Reader` translates, `Critic` classifies, `Indexer` tags, `Shopper` is recommended to; where none is named, all of them
+come. Every reply is checked. The run fails (exit code 1) when a request does, or when the 95th percentile is above
+`--p95`. It ends by itself after a minute where no `--run-time` says otherwise, and loads no host but this one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +29,27 @@ _CAPTIONS = (
     "Three musicians play for a small crowd in front of an old church.",
     "A chef cuts vegetables.",
 )
+
+_REVIEWS = (
+    "A gripping, beautifully shot film.",
+    "The plot makes no sense and the jokes fall flat.",
+    "Slow to start, but the last half hour is worth every minute of the wait.",
+    "I have rarely seen two gifted actors so badly served by a script that never knows what it wants to be.",
+    "Funny, warm and over too soon.",
+    "Not bad, not good, just long.",
+)
+_NEWS = (
+    "Angela Merkel met the board of Siemens in Munich.",
+    "Japan began the defence of their title with a lucky 2-1 win against Syria in Abu Dhabi on Friday.",
+    "The European Commission said on Thursday that it disagreed with London. Germany had asked for advice before.",
+    "Nothing of note happened today.",
+    "Rosa Lind, who has led the bank since May, will leave for New York.",
+)
+_MOST_ITEMS = 43_000
+_LONGEST_SESSION = 20
+
+Check = Callable[[dict[str, Any]], str | None]
+"""What is wrong with one result of a reply; None where nothing is."""
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -55,43 +78,138 @@ def judge(environment: Environment, **_: Any) -> None:
         environment.process_exit_code = 1
 
 
-class Reader(FastHttpUser):
-    """Somebody who sends the next text as soon as the last one is translated: mostly single captions, some lists."""
+class Asker(FastHttpUser):
+    """Somebody who sends the next request as soon as the last one is answered: mostly single items, some lists."""
 
+    abstract = True
     wait_time = constant(0)
 
     def on_start(self) -> None:
         """Begin with choices of its own."""
-        self._random = Random()  # noqa: S311  # traffic, not secrets
+        self.random = Random()  # noqa: S311  # traffic, not secrets
+
+    def ask(self, path: str, body: dict[str, Any], results: str, expected: int, wrong: Check) -> None:
+        """POST a body; the reply must hold so many `results`, none of them `wrong`."""
+        with self.client.post(path, json=body, catch_response=True) as response:
+            if fault := find_fault(response, results, expected, wrong):
+                response.failure(fault)
+
+
+class Reader(Asker):
+    """Has captions translated."""
 
     @task(6)
     def translate(self) -> None:
         """One caption with the model's default search."""
-        self._ask({"text": self._random.choice(_CAPTIONS)}, 1)
+        self._translate({"text": self.random.choice(_CAPTIONS)}, 1)
 
     @task(3)
     def translate_greedily(self) -> None:
         """One caption with greedy search."""
-        self._ask({"text": self._random.choice(_CAPTIONS), "beam_size": 1}, 1)
+        self._translate({"text": self.random.choice(_CAPTIONS), "beam_size": 1}, 1)
 
     @task(1)
     def translate_list(self) -> None:
         """All captions in one request."""
-        self._ask({"text": list(_CAPTIONS)}, len(_CAPTIONS))
+        self._translate({"text": list(_CAPTIONS)}, len(_CAPTIONS))
 
-    def _ask(self, body: dict[str, Any], expected: int) -> None:
-        with self.client.post("/v1/translate", json=body, catch_response=True) as response:
-            if fault := find_fault(response, expected):
-                response.failure(fault)
+    def _translate(self, body: dict[str, Any], expected: int) -> None:
+        self.ask("/v1/translate", body, "translations", expected, wrong_translation)
 
 
-def find_fault(response: ResponseContextManager, expected: int) -> str | None:
-    """What is wrong with a reply that should hold so many translations; None where nothing is."""
+class Critic(Asker):
+    """Has reviews classified."""
+
+    @task(9)
+    def classify(self) -> None:
+        """One review."""
+        self._classify({"text": self.random.choice(_REVIEWS)}, 1)
+
+    @task(1)
+    def classify_list(self) -> None:
+        """All reviews in one request."""
+        self._classify({"text": list(_REVIEWS)}, len(_REVIEWS))
+
+    def _classify(self, body: dict[str, Any], expected: int) -> None:
+        self.ask("/v1/classify", body, "predictions", expected, wrong_prediction)
+
+
+class Indexer(Asker):
+    """Looks for names in the news."""
+
+    @task(9)
+    def tag(self) -> None:
+        """One piece of news."""
+        self._tag([self.random.choice(_NEWS)])
+
+    @task(1)
+    def tag_list(self) -> None:
+        """All news in one request."""
+        self._tag(list(_NEWS))
+
+    def _tag(self, texts: list[str]) -> None:
+        whole = " ".join(texts)
+        self.ask("/v1/tag", {"text": texts}, "predictions", len(texts), lambda found: wrong_entities(found, whole))
+
+
+class Shopper(Asker):
+    """Looks at one item after the other."""
+
+    @task(6)
+    def recommend(self) -> None:
+        """What comes next in a session."""
+        self._recommend({"session": self._session()}, 1)
+
+    @task(3)
+    def recommend_new(self) -> None:
+        """What comes next that was not in the session, of some items only."""
+        candidates = [self.random.randint(1, _MOST_ITEMS) for _ in range(200)]
+        self._recommend({"session": self._session(), "candidates": candidates, "exclude_seen": True, "top_k": 5}, 1)
+
+    @task(1)
+    def recommend_list(self) -> None:
+        """Several sessions in one request."""
+        self._recommend({"session": [self._session() for _ in range(8)]}, 8)
+
+    def _session(self) -> list[int]:
+        # Of a catalogue in the order of popularity, mostly the first items are looked at.
+        length = min(1 + int(self.random.expovariate(0.25)), _LONGEST_SESSION)
+        return [1 + min(int(self.random.expovariate(0.0005)), _MOST_ITEMS - 1) for _ in range(length)]
+
+    def _recommend(self, body: dict[str, Any], expected: int) -> None:
+        most = body.get("top_k", 20)
+        self.ask("/v1/recommend", body, "recommendations", expected, lambda found: wrong_items(found, most))
+
+
+def find_fault(response: ResponseContextManager, results: str, expected: int, wrong: Check) -> str | None:
+    """What is wrong with a reply that should hold so many results; None where nothing is."""
     if response.status_code != 200:
         return f"status {response.status_code}: {response.text}"
-    translations = response.json()["translations"]
-    if len(translations) != expected:
-        return f"{len(translations)} translations of {expected} texts"
-    if not all(translation["text"] and translation["score"] <= 0 for translation in translations):
-        return "an empty translation, or a score above 0"
-    return None
+    found = response.json()[results]
+    if len(found) != expected:
+        return f"{len(found)} {results} where {expected} were asked for"
+    return next((fault for fault in map(wrong, found) if fault), None)
+
+
+def wrong_translation(found: dict[str, Any]) -> str | None:
+    """What is wrong with a translation."""
+    return None if found["text"] and found["score"] <= 0 else "an empty translation, or a score above 0"
+
+
+def wrong_prediction(found: dict[str, Any]) -> str | None:
+    """What is wrong with a prediction."""
+    scores = [each["score"] for each in found["labels"]]
+    sound = found["label"] == found["labels"][0]["label"] and 0 < sum(scores) < 1.001
+    return None if sound and scores == sorted(scores, reverse=True) else "labels in no order, or no probabilities"
+
+
+def wrong_entities(found: dict[str, Any], text: str) -> str | None:
+    """What is wrong with the entities of a text that is part of `text`."""
+    sound = all(e["text"] in text and e["end"] - e["start"] == len(e["text"]) for e in found["entities"])
+    return None if sound else "an entity that is not in the text"
+
+
+def wrong_items(found: dict[str, Any], most: int) -> str | None:
+    """What is wrong with a recommendation of at most so many items."""
+    items = [each["item"] for each in found["items"]]
+    return None if len(set(items)) == len(items) <= most else "an item twice, or more items than asked for"

@@ -9,24 +9,28 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from loadtest.bench.server import run_server
 
-LOCUSTFILE = Path(__file__).resolve().parents[2] / "loadtest" / "locustfile.py"
+ROOT = Path(__file__).resolve().parents[2]
+LOCUSTFILE = ROOT / "loadtest" / "locustfile.py"
 SERVER = """
 import http.server, json, sys
+WHO = {{"/v1/translate": "Reader", "/v1/classify": "Critic", "/v1/tag": "Indexer", "/v1/recommend": "Shopper"}}
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        self.reply(200, {{}})
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        texts = body["text"] if isinstance(body["text"], list) else [body["text"]]
-        self.reply(200 if self.path == "/v1/translate" else 404, {reply})
-    def reply(self, status, content):
+        item = body["text"] if "text" in body else body["session"]
+        if isinstance(item, str) or "session" in body and not isinstance(item[0], list):
+            item = [item]
+        items, key = item, {{"/v1/translate": "translations", "/v1/recommend": "recommendations"}}.get(
+            self.path, "predictions")
+        self.reply({{key: {reply}}})
+    def do_GET(self):
+        self.reply({{}})
+    def reply(self, content):
         data = json.dumps(content).encode()
-        self.send_response(status)
+        self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -34,35 +38,63 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[-1])), Handler).serve_forever()
 """
-GOOD = "{'translations': [{'text': text, 'score': -1.0} for text in texts]}"
+GOOD = {
+    "Reader": "[{'text': i, 'score': -1.0} for i in items]",
+    "Critic": "[{'label': 'a', 'labels': [{'label': 'a', 'score': 0.9}, {'label': 'b', 'score': 0.1}]} for i in items]",
+    "Indexer": "[{'entities': [{'text': i[:5], 'start': 0, 'end': 5}]} for i in items]",
+    "Shopper": "[{'items': [{'item': 5}, {'item': 7}]} for i in items]",
+}
 
 
-def load(url: str, p95: int = 60_000) -> subprocess.CompletedProcess[str]:
+def load(url: str, *users: str, p95: int = 60_000) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "locust", "--headless", "--locustfile", str(LOCUSTFILE), "--host", url]
-    command += ["--users", "2", "--spawn-rate", "2", "--run-time", "3s", "--p95", str(p95)]
+    command += ["--users", "4", "--spawn-rate", "4", "--run-time", "6s", "--p95", str(p95), *users]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize(
-    ("reply", "code", "said"),
-    [
-        (GOOD, 0, "POST"),
-        (GOOD.replace("in texts", "in texts[1:]"), 1, "0 translations of 1 texts"),
-        (GOOD.replace("'text': text", "'text': ''"), 1, "an empty translation"),
-        (GOOD.replace("-1.0", "0.5"), 1, "a score above 0"),
-    ],
-    ids=["good", "one missing", "empty", "impossible score"],
-)
-def test_every_reply_is_checked(reply: str, code: int, said: str) -> None:
-    with run_server(["-c", SERVER.format(reply=reply)]) as server:
+def test_a_service_that_answers_well_passes() -> None:
+    replies = ", ".join(f"{user!r}: lambda items: {reply}" for user, reply in GOOD.items())
+    with run_server(["-c", SERVER.format(reply=f"{{{replies}}}[WHO[self.path]](items)")]) as server:
         result = load(server.url)
-    assert result.returncode == code, result.stderr
-    assert said in result.stdout + result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert all(f"/v1/{task}" in result.stdout + result.stderr for task in ("translate", "classify", "tag", "recommend"))
+
+
+def test_a_service_that_answers_badly_fails() -> None:
+    with run_server(["-c", SERVER.format(reply=GOOD["Reader"].replace("in items", "in items[1:]"))]) as server:
+        result = load(server.url, "Reader")
+    assert result.returncode == 1, result.stderr
+    assert "0 translations where 1 were asked for" in result.stdout + result.stderr
+
+
+CHECKED = [
+    ("wrong_translation({'text': '', 'score': -1.0})", "an empty translation"),
+    ("wrong_translation({'text': 'a', 'score': 0.5})", "a score above 0"),
+    ("wrong_translation({'text': 'a', 'score': -1.0})", "None"),
+    ("wrong_prediction({'label': 'a', 'labels': [L('a', 0.1), L('b', 0.9)]})", "labels in no order"),
+    ("wrong_prediction({'label': 'b', 'labels': [L('a', 0.9), L('b', 0.1)]})", "labels in no order"),
+    ("wrong_prediction({'label': 'a', 'labels': [L('a', 1.9), L('b', 0.1)]})", "no probabilities"),
+    ("wrong_prediction({'label': 'a', 'labels': [L('a', 0.9), L('b', 0.1)]})", "None"),
+    ("wrong_entities({'entities': [{'text': 'Anna', 'start': 0, 'end': 5}]}, 'Anna')", "an entity that is not in"),
+    ("wrong_entities({'entities': [{'text': 'Otto', 'start': 0, 'end': 4}]}, 'Anna')", "an entity that is not in"),
+    ("wrong_entities({'entities': [{'text': 'Anna', 'start': 0, 'end': 4}]}, 'Anna')", "None"),
+    ("wrong_items({'items': [{'item': 5}, {'item': 5}]}, 9)", "an item twice"),
+    ("wrong_items({'items': [{'item': 5}, {'item': 6}]}, 1)", "more items than asked for"),
+    ("wrong_items({'items': [{'item': 5}, {'item': 6}]}, 2)", "None"),
+]
+
+
+def test_every_reply_is_checked() -> None:
+    program = "from loadtest.locustfile import *\nL = lambda label, score: {'label': label, 'score': score}\n"
+    program += "\n".join(f"print({expression})" for expression, _ in CHECKED)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    for (expression, said), found in zip(CHECKED, result.stdout.splitlines(), strict=True):
+        assert said in found, expression
 
 
 def test_slow_replies_fail_the_run() -> None:
-    with run_server(["-c", SERVER.format(reply=GOOD)]) as server:
-        assert load(server.url, p95=-1).returncode == 1
+    with run_server(["-c", SERVER.format(reply=GOOD["Reader"])]) as server:
+        assert load(server.url, "Reader", p95=-1).returncode == 1
 
 
 def test_no_other_machine_is_loaded() -> None:
