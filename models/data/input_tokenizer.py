@@ -17,11 +17,11 @@ from contract.text import PAD, UNK, InputCodec
 
 SPECIAL = [PAD, UNK]
 _LETTERS = r"[\p{L}\p{M}\p{N}_&&[^\p{Han}]]"
-_SPLITTER = rf"""(?xi)
-  n't (?! {_LETTERS} )                              # endings of English words: did n't, it's
-| ' (?: s|m|d|re|ve|ll ) (?! {_LETTERS} )
-| {_LETTERS}+? (?= n't (?! {_LETTERS} ) )
-| {_LETTERS}+
+# Case is spelt out: ignoring it, the engine takes "ss" for "ß" and tries both for every pair of a "psssssst".
+_SPLITTER = rf"""(?x)
+  (?: (?! [nN]'[tT] (?! {_LETTERS} ) ) {_LETTERS} )+
+| [nN]'[tT] (?! {_LETTERS} )                        # endings of English words: did n't, it's
+| ' (?: [sSmMdD] | [rR][eE] | [vV][eE] | [lL][lL] ) (?! {_LETTERS} )
 | \.{{2,}}
 | HAN
 | [^\s]                                             # any other sign by itself
@@ -29,8 +29,8 @@ _SPLITTER = rf"""(?xi)
 _SPELLINGS = {
     "[‘’`]": "'",  # noqa: RUF001 these are what is replaced
     "''|[“”„]": '"',
-    "(?i)-lrb-": "(",
-    "(?i)-rrb-": ")",
+    "-[lL][rR][bB]-": "(",
+    "-[rR][rR][bB]-": ")",
 }
 
 

@@ -42,6 +42,15 @@ def test_endings_of_words_are_words() -> None:
     assert WORDS.encode("very good...").tokens == ["very", "good", "..."]
 
 
+@pytest.mark.parametrize("unit", ["s", "ß", "st", "n't", "'", "it's ", ".", "-lrb-", "酒", "😀", "e\u0301", " "])
+def test_no_text_takes_the_splitter_for_ever(unit: str) -> None:
+    """The engine gives up, and takes the process with it, on a pattern that tries every way to read a long word."""
+    text = "p" + unit * 3_000
+    for each in (WORDS, PIECES):
+        assert each.encode(text).offsets[0][0] == 0
+        assert each.encode(text).offsets[-1][1] >= len(text.rstrip()) - 1
+
+
 def test_unknown_words_are_unknown_and_special_tokens_are_plain_text() -> None:
     assert WORDS.encode("unheard of").tokens == [UNK, UNK]
     assert 0 not in WORDS.encode("<pad> a <unk>").ids
