@@ -106,7 +106,7 @@ def _decoding(bundle: Bundle, settings: Settings) -> tuple[DecodingEngine, Model
 
 def _one_shot(bundle: Bundle, settings: Settings) -> tuple[OneShotEngine, ModelMetrics]:
     metrics = OneShotMetrics(bundle.manifest, bundle.variant.precision, bundle.provider)
-    # Small graphs gain more from several runs side by side than from several threads in one (docs/decisions/0008).
+    # Small graphs gain more from several runs side by side than from several threads in one (docs/decisions/0009).
     workers = settings.compute_threads if bundle.provider == "cpu" else 1
     return OneShotEngine(bundle, OneShotSettings(settings.max_queue, workers=workers), metrics), metrics
 
