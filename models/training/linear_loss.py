@@ -25,7 +25,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx: Any, hidden: Tensor, table: Tensor, labels: Tensor, weights: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
         rows, columns = hidden.to(dtype), table.to(dtype)
-        others = torch.zeros(len(table), dtype=dtype, device=table.device) if weights is None else weights.to(dtype)
+        others = None if weights is None else weights.to(dtype)
         hidden_gradient, table_gradient = torch.empty_like(hidden), torch.zeros_like(table, dtype=torch.float32)
         total = torch.zeros((), device=hidden.device)
         count, step = max(len(labels), 1), max(CHUNK // len(table), 1)
@@ -33,8 +33,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
             part = slice(start, start + step)
             chunk, label = rows[part], labels[part]
             right = torch.arange(len(label), device=label.device), label  # scatter_ would copy the whole chunk
-            logits = torch.addmm(others, chunk, columns.T)
-            logits[right] -= others[label]
+            logits = chunk @ columns.T
+            if others is not None:
+                logits += others
+                logits[right] -= others[label]
             errors = logits.softmax(dim=1)
             total -= errors[right].float().clamp_min(TINIEST).log().sum()
             errors[right] -= 1

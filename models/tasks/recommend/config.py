@@ -39,19 +39,18 @@ class RecommendTraining(TrainingConfig):
     """How long, how fast and against what to learn.
 
     With `negatives`, an item is told from so many others, drawn anew for each batch, and from the batch's own targets;
-    the last `full_epochs` tell it from the whole catalogue, as all do with 0 negatives.
+    with 0 from the whole catalogue.
     """
 
     loss: Literal["cross_entropy"] | RankingLoss = "cross_entropy"
     negatives: int = Field(default=0, ge=0)
-    full_epochs: int = Field(default=0, ge=0)
     regularisation: float = Field(default=1.0, ge=0, description="of the scores of negatives, for bpr_max")
     validation_sessions: int = Field(default=6_000, ge=1, description="most sessions to judge an epoch by")
 
     @model_validator(mode="after")
     def _ranking_samples(self) -> Self:
-        if self.loss != "cross_entropy" and (not self.negatives or self.full_epochs):
-            raise ValueError(f"training.loss {self.loss} needs training.negatives, and full_epochs 0")
+        if self.loss != "cross_entropy" and not self.negatives:
+            raise ValueError(f"training.loss {self.loss} compares with sampled items: set training.negatives")
         return self
 
 

@@ -72,8 +72,7 @@ class RecommendModule(TrainingModule):
 
     def _loss(self, batch: RowBatch, labels: Tensor, wanted: Tensor) -> Tensor:
         config, item_ids = self.training_config, batch.tensors["item_ids"]
-        full = self.trainer.current_epoch >= config.epochs - config.full_epochs
-        if self.negatives is None or full:
+        if self.negatives is None:
             table = self.model.table()
             sessions = self._represent(batch, item_ids, table)[wanted]
             return linear_cross_entropy(sessions.float(), table, labels)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from contract.inputs import EXCLUDE, session_row
 from contract.items import DUMMY
 from contract.manifest import ItemPreprocessing, Limits
 from contract.rows import Array, Row
-from contract.signature import K
 from models.architecture import Architecture
 from models.data.sessions import Case
-from models.recommender import FILTER_IDS, FILTER_MODE, ITEM_COUNTS, ITEM_IDS, Recommender
+from models.recommender import ITEM_COUNTS, ITEM_IDS, Recommender
 from models.registry import ConfigError
 from models.tasks.recommend.config import RecommendConfig
 from models.tasks.recommend.data import (
@@ -94,12 +94,12 @@ class RecommendTask(OneShotTask[RecommendConfig, RecommendVocabulary]):
 
     def inputs(self, run: RecommendRun, example: Case) -> Row:
         known = encode(example.prefix, run.vocabulary.catalogue)[-run.config.data.max_length :]
-        return _request(known or [DUMMY], [DUMMY], 0, min(CUTOFF, self.vocabulary_size(run) - 1))
+        return session_row(known or [DUMMY], [], EXCLUDE, min(CUTOFF, self.vocabulary_size(run) - 1))
 
     def random_inputs(self, run: RecommendRun, sizes: Mapping[str, int], generator: np.random.Generator) -> Row:
         size = self.vocabulary_size(run)
         items, filters = (generator.integers(1, size, sizes[axis]).tolist() for axis in ("items", "filters"))
-        return _request(items, filters, int(generator.integers(0, 2)), sizes["k"])
+        return session_row(items, filters, int(generator.integers(0, 2)), sizes["k"])
 
     def metrics(
         self, run: RecommendRun, outputs: Sequence[Mapping[str, Array]], examples: Sequence[Case]
@@ -125,13 +125,3 @@ class RecommendTask(OneShotTask[RecommendConfig, RecommendVocabulary]):
 
     def vocabulary_size(self, run: RecommendRun) -> int:
         return run.vocabulary.catalogue.size
-
-
-def _request(items: list[int], filters: list[int], mode: int, k: int) -> Row:
-    return {
-        ITEM_IDS.name: np.array(items, np.int64),
-        ITEM_COUNTS.name: np.array(len(items), np.int64),
-        FILTER_IDS.name: np.array(filters, np.int64),
-        FILTER_MODE.name: np.array(mode, np.int64),
-        K.name: np.array(k, np.int64),
-    }
