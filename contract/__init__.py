@@ -4,8 +4,11 @@
 - `signature`  what an architecture declares about its tensors
 - `tasks`      which graphs and tensors each task needs
 - `manifest`   the bundle's frozen, versioned, hashed description
+- `rows`, `inputs`  rows of different sizes as a batch and back; one row, as every task feeds it
+- XX of a model's inputs, as every task feeds it
 - `text`       tokenisation, the same in training and in serving
 - `words`      words and their characters, as taggers read them
 - `tags`       tags, the entities that they spell, and (`viterbi`) the best of their sequences
 - `sentences`  paragraphs and documents taken apart into sentences
+- `items`      the catalogue of a recommender
 """

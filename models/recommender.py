@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from contract.inputs import ONLY
 from contract.signature import CANDIDATES, SCORES, Attention, K, PredictSignature
 from contract.signature import Tensor as TensorSpec
 from models.architecture import Predictor, Tensors
@@ -20,9 +21,6 @@ ITEM_IDS = TensorSpec(name="item_ids", dtype="int64", axes=("rows", "items"))
 ITEM_COUNTS = TensorSpec(name="item_counts", dtype="int64", axes=("rows",))
 FILTER_IDS = TensorSpec(name="filter_ids", dtype="int64", axes=("rows", "filters"))
 FILTER_MODE = TensorSpec(name="filter_mode", dtype="int64", axes=("rows",))
-
-ONLY = 1
-"""The `filter_mode` of a row that may be recommended its filter items and no others; 0 excludes them."""
 
 FORBIDDEN = float("-inf")
 

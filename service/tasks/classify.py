@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from contract.inputs import Row, document_row, text_row
 from contract.manifest import LabelPreprocessing
 from contract.sentences import encode_document
 from contract.signature import PredictSignature
@@ -15,7 +14,7 @@ from contract.text import Encoding, InputCodec
 from service.runtime.bundle import Bundle
 from service.runtime.errors import NoAttentionError
 from service.runtime.oneshot import OneShotEngine
-from service.runtime.requests import Array, Prediction, PredictRequest
+from service.runtime.requests import Prediction, PredictRequest
 from service.tasks.errors import EmptyTextError, TextTooLongError, check_characters, check_explained
 from service.tasks.limits import RequestLimits
 from service.tasks.maps import TextMap, text_maps
@@ -77,7 +76,8 @@ class Classifier:
         encodings, truncated = self._encode(text, options, field)
         if options.explain:
             check_explained(sum(len(encoding.ids) for encoding in encodings), self._limits.explain_tokens, field)
-        inputs = _document_inputs(encodings) if self._documents else _text_inputs(encodings[0])
+        ids = [encoding.ids for encoding in encodings]
+        inputs = document_row(ids) if self._documents else text_row(ids[0])
         return Document(self, text, options, encodings, inputs, truncated)
 
     def rank(self, scores: Sequence[float], top_k: int) -> list[LabelScore]:
@@ -118,7 +118,7 @@ class Document:
     text: str
     options: Options
     encodings: list[Encoding]
-    inputs: dict[str, Array]
+    inputs: Row
     truncated: bool
 
     @property
@@ -148,20 +148,3 @@ class Document:
         maps = self.classifier.engine.explain(self.inputs)
         shown = text_maps(self.classifier.attention, maps, self.text, self.encodings)
         return Classification(labels, self.truncated, shown)
-
-
-def _text_inputs(encoding: Encoding) -> dict[str, Array]:
-    ids = np.array(encoding.ids, dtype=np.int64)
-    return {"source_ids": ids, "source_lengths": np.array(len(ids), dtype=np.int64)}
-
-
-def _document_inputs(encodings: list[Encoding]) -> dict[str, Array]:
-    counts = np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)
-    word_ids = np.zeros((len(encodings), counts.max()), dtype=np.int64)
-    for row, encoding in zip(word_ids, encodings, strict=True):
-        row[: len(encoding.ids)] = encoding.ids
-    return {
-        "word_ids": word_ids,
-        "word_counts": counts,
-        "sentence_counts": np.array(len(encodings), dtype=np.int64),
-    }

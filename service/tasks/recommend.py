@@ -6,20 +6,17 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
-from contract.items import DUMMY, Catalogue, ItemId
+from contract.inputs import EXCLUDE, ONLY, items_row, session_row
+from contract.items import Catalogue, ItemId
 from contract.manifest import ItemPreprocessing
 from contract.signature import PredictSignature
 from service.runtime.bundle import Bundle
 from service.runtime.errors import NoAttentionError
 from service.runtime.oneshot import OneShotEngine
-from service.runtime.requests import Array, Prediction, PredictRequest
+from service.runtime.requests import Prediction, PredictRequest
 from service.tasks.attention import as_lists
 from service.tasks.errors import BadOptionError
 from service.tasks.limits import RequestLimits
-
-_EXCLUDE, _ONLY = 0, 1
 
 
 @dataclass(frozen=True)
@@ -85,10 +82,10 @@ class Filter:
         """Whether no item at all may be recommended."""
         return self.only and not self.indices
 
-    def inputs(self) -> dict[str, Array]:
-        """The model's inputs, without the rows axis."""
-        ids = np.array(sorted(self.indices) or [DUMMY], dtype=np.int64)
-        return {"filter_ids": ids, "filter_mode": np.array(_ONLY if self.only else _EXCLUDE, dtype=np.int64)}
+    @property
+    def mode(self) -> int:
+        """The model's name for what the indices mean."""
+        return ONLY if self.only else EXCLUDE
 
 
 class Recommender:
@@ -195,20 +192,15 @@ class Session:
         """The row, where there is one."""
         if not self.rows:
             return []
-        wanted = np.array(self.recommender.wanted(self.options), dtype=np.int64)
-        return [PredictRequest({**self._inputs(), **self.filter.inputs(), "k": wanted}, deadline, group)]
+        wanted = self.recommender.wanted(self.options)
+        inputs = session_row(self.indices, sorted(self.filter.indices), self.filter.mode, wanted)
+        return [PredictRequest(inputs, deadline, group)]
 
     def result(self, outcomes: list[Prediction]) -> Recommendation:
         """The items, and with `explains` what the model looked at."""
         items = self._items(outcomes[0]) if outcomes else self._popular_items()
         attention = self._attention() if self.explains else None
         return Recommendation(items, self.unknown, not self.indices, self.truncated, attention)
-
-    def _inputs(self) -> dict[str, Array]:
-        return {
-            "item_ids": np.array(self.indices, dtype=np.int64),
-            "item_counts": np.array(len(self.indices), dtype=np.int64),
-        }
 
     def _items(self, outcome: Prediction) -> list[ScoredItem]:
         item = self.recommender.catalogue.item
@@ -229,6 +221,6 @@ class Session:
 
     def _attention(self) -> SessionMap:
         (declared,) = self.recommender.attention
-        weights = self.recommender.engine.explain(self._inputs())[declared.name]
+        weights = self.recommender.engine.explain(items_row(self.indices))[declared.name]
         items = [self.session[position] for position in self.positions]
         return SessionMap(items, self.positions, as_lists(weights))

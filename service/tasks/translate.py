@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
+from contract.inputs import text_row
 from contract.sentences import Sentence, split_sentences
 from contract.signature import GenerateSignature
 from contract.text import EOS, Encoding
 from service.runtime.bundle import Bundle
 from service.runtime.decoding import DecodingEngine
 from service.runtime.errors import NoAttentionError
-from service.runtime.requests import Array, GenerateRequest, Generation, Hypothesis, Search
+from service.runtime.requests import GenerateRequest, Generation, Hypothesis, Search
 from service.runtime.search import normalised_score
 from service.tasks.attention import AttentionMap, SentenceAttention, attention_map, source_tokens
 from service.tasks.errors import (
@@ -144,7 +143,7 @@ class Translator:
         """The engine's request for one sentence. Where no length is asked for, it follows from the source's."""
         manifest = self._manifest
         max_length = options.max_length or manifest.decoding_defaults.max_length(len(piece.source.ids), manifest.limits)
-        return GenerateRequest(_inputs(piece), replace(search, max_length=max_length), deadline, on_tokens)
+        return GenerateRequest(text_row(piece.source.ids), replace(search, max_length=max_length), deadline, on_tokens)
 
     def write(self, pieces: list[Piece], generations: list[Generation], search: Search) -> Translation:
         """Put the sentences' translations together."""
@@ -163,7 +162,7 @@ class Translator:
         parts: list[list[SentenceAttention]] = [[] for _ in renderings]
         for piece, generation in zip(pieces, generations, strict=True):
             hypotheses = [_ranked([generation], rank)[0] for rank in range(len(renderings))]
-            maps = self.engine.explain(_inputs(piece), [hypothesis.token_ids for hypothesis in hypotheses])
+            maps = self.engine.explain(text_row(piece.source.ids), [hypothesis.token_ids for hypothesis in hypotheses])
             sources = source_tokens(piece.sentence.text, piece.source, piece.sentence.start)
             for part, hypothesis, weights in zip(parts, hypotheses, maps, strict=True):
                 part.append(SentenceAttention(sources, self._targets(hypothesis), weights))
@@ -257,11 +256,6 @@ class Paragraph:
         """The sentences' translations, put together."""
         translation = self.translator.write(self.pieces, outcomes, self.search)
         return self.translator.explain(self.pieces, outcomes, translation) if self.explains else translation
-
-
-def _inputs(piece: Piece) -> dict[str, Array]:
-    ids = np.array(piece.source.ids, dtype=np.int64)
-    return {"source_ids": ids, "source_lengths": np.asarray(len(ids), dtype=np.int64)}
 
 
 def _ranked(generations: list[Generation], rank: int) -> list[Hypothesis]:

@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from contract.inputs import document_row, text_row
 from contract.rows import Row
 from contract.sentences import encode_document
 from contract.text import InputCodec
@@ -80,20 +79,12 @@ def encode_texts(texts: list[str], codec: InputCodec, data: LabelledData) -> lis
     """What the model reads of each text, cut to the config's limits."""
     if data.documents is not None:
         return [_document(text, codec, data.documents, data.language) for text in texts]
-    return [_flat(codec.truncate_ids(ids, data.max_length)) for ids in codec.encode_batch(texts)]
-
-
-def _flat(ids: list[int]) -> Row:
-    return {"source_ids": np.array(ids, np.int64), "source_lengths": np.array(len(ids), np.int64)}
+    return [text_row(codec.truncate_ids(ids, data.max_length)) for ids in codec.encode_batch(texts)]
 
 
 def _document(text: str, codec: InputCodec, sizes: DocumentSizes, language: str | None) -> Row:
-    sentences = [s.ids for s in encode_document(text, codec, sizes.words, language)][: sizes.sentences]
-    counts = np.array([len(ids) for ids in sentences], np.int64)
-    words = np.zeros((len(sentences), counts.max()), np.int64)
-    for place, ids in zip(words, sentences, strict=True):
-        place[: len(ids)] = ids
-    return {"word_ids": words, "word_counts": counts, "sentence_counts": np.array(len(sentences), np.int64)}
+    sentences = encode_document(text, codec, sizes.words, language)[: sizes.sentences]
+    return document_row([sentence.ids for sentence in sentences])
 
 
 def _training_examples(data: LabelledData, root: Path) -> list[Labelled]:
