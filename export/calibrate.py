@@ -27,15 +27,15 @@ Ranges = dict[GraphKind, dict[str, Range]]
 
 def calibrate_pass(
     signature: PredictSignature,
-    graphs: Mapping[GraphKind, ir.Model],
+    predict: ir.Model,
     rows: Sequence[Row],
     open_graph: Callable[[Path], Runner],
-) -> Ranges:
-    """The range of every activation that int8 will round in `predict`."""
-    predict = _Watched(graphs["predict"], open_graph)
+) -> Watched:
+    """What the products of `predict` are given, of every row."""
+    watched = Watched(predict, open_graph)
     for row in rows:
-        predict(pad_rows(signature.inputs, [row]))
-    return {"predict": predict.ranges()}
+        watched(pad_rows(signature.inputs, [row]))
+    return watched
 
 
 def calibrate_steps(
@@ -53,7 +53,7 @@ def calibrate_steps(
     Each row is encoded and decoded greedily to its end or `max_steps`, so the step graph sees the states that it will
     see in use.
     """
-    encode, step = (_Watched(graphs[kind], open_graph) for kind in ("encode", "step"))
+    encode, step = (Watched(graphs[kind], open_graph) for kind in ("encode", "step"))
     for row in rows:
         decoder = Decoder.start(signature, encode, step, pad_rows(signature.inputs, [row]), max_steps)
         token = bos
@@ -64,7 +64,7 @@ def calibrate_steps(
     return {"encode": encode.ranges(), "step": step.ranges()}
 
 
-class _Watched:
+class Watched:
     """A graph that remembers a sample of the inputs of its matrix products."""
 
     def __init__(self, model: ir.Model, open_graph: Callable[[Path], Runner]) -> None:
@@ -78,17 +78,26 @@ class _Watched:
             ir.save(probe, path)
             self._run = open_graph(path)
         self._samples: dict[str, list[Array]] = {name: [] for name in self._names}
+        self._peaks: dict[str, Array] = {name: np.zeros(1, np.float32) for name in self._names}
         self._random = np.random.default_rng(0)
 
     def __call__(self, feed: Mapping[str, Array]) -> Feed:
         outputs = self._run(feed)
         for name in self._names:
-            values = (outputs[name] if name in outputs else feed[name]).ravel()
+            array = outputs[name] if name in outputs else feed[name]
+            channels = np.abs(array).reshape(-1, array.shape[-1])
+            self._peaks[name] = np.maximum(self._peaks[name], channels.max(axis=0))
+            values = array.ravel()
             extremes = np.array([values.min(), values.max()])
             self._samples[name].append(np.concatenate([extremes, self._random.choice(values, _SAMPLES)]))
         return outputs
 
+    def peaks(self) -> dict[str, Array]:
+        """The largest magnitude of each channel (the last axis) of every input, by value name."""
+        return self._peaks
+
     def ranges(self) -> dict[str, Range]:
+        """The range of every input, by value name."""
         return {name: best_range(np.concatenate(samples)) for name, samples in self._samples.items()}
 
 

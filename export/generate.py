@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from contract.inputs import text_row
 from contract.manifest import DecodingDefaults, Limits, Precision, SpecialIds, TextPreprocessing
 from contract.rows import Row
 from contract.signature import GraphKind
@@ -97,8 +98,8 @@ class TextMaterial(Material):
             self.model, rows, self.random_targets(len(rows), _CASE_TARGET, seed), self.vocabulary_size
         )
 
-    def calibrate(self, graphs: Graphs) -> Ranges:
-        return calibrate_steps(
+    def calibrate(self, graphs: Graphs) -> tuple[Graphs, Ranges]:
+        return graphs, calibrate_steps(
             self.model.signature,
             graphs,
             self.rows[:: max(1, len(self.rows) // _CALIBRATED)],
@@ -139,7 +140,7 @@ class TextMaterial(Material):
         draw = np.random.default_rng(seed)
         lowest, highest = len(SPECIAL_TOKENS), self.source.vocabulary_size
         sizes = [min(length, self.limits.of("source")) for length in lengths]
-        return [_as_row(draw.integers(lowest, highest, size).tolist()) for size in sizes]
+        return [text_row(draw.integers(lowest, highest, size).tolist()) for size in sizes]
 
     def random_targets(self, rows: int, length: int, seed: int) -> list[list[int]]:
         """Targets of `length` ids, or of the limit, that start with BOS."""
@@ -153,7 +154,7 @@ class TextMaterial(Material):
     def _judged(self) -> list[tuple[Row, str]]:
         """Validation sources within the limit, with their references."""
         encoded = [(self.source.source(source).ids, reference) for source, reference in self.examples]
-        return [(_as_row(ids), reference) for ids, reference in encoded if len(ids) <= self.limits.of("source")]
+        return [(text_row(ids), reference) for ids, reference in encoded if len(ids) <= self.limits.of("source")]
 
     @cached_property
     def _rollout(self) -> tuple[list[Row], list[list[int]]]:
@@ -182,10 +183,6 @@ def text_material(run: Run[TranslateConfig, Codecs]) -> TextMaterial:
         examples=read_split(config.data, run.root, "validation"),
         languages=_languages(config.data.train),
     )
-
-
-def _as_row(source_ids: Sequence[int]) -> Row:
-    return {"source_ids": np.asarray(source_ids, np.int64), "source_lengths": np.asarray(len(source_ids), np.int64)}
 
 
 def _languages(files: Files) -> tuple[str | None, str | None]:

@@ -104,8 +104,8 @@ class Material(ABC):
         """A case of every graph, on as many random rows as there are lengths, none beyond the limits."""
 
     @abstractmethod
-    def calibrate(self, graphs: Graphs) -> Ranges:
-        """The ranges of what int8 rounds, on validation examples."""
+    def calibrate(self, graphs: Graphs) -> tuple[Graphs, Ranges]:
+        """The graphs to round, equal to those given, and the ranges of what is rounded, on validation examples."""
 
     @abstractmethod
     def verify_single(self, runners: Runners, tolerance: float) -> None:

@@ -15,6 +15,7 @@ from export.passes.half import convert_to_half
 from export.passes.integer import fold_embedding_scale, quantise_products, store_small
 from export.passes.linear import tie_transposes, unify_linears
 from export.passes.simplify import fold_constants, forget_origin, share_equal
+from export.passes.smooth import Divisors, smooth_products
 
 Pass = Callable[[ir.Model], None]
 Graphs = dict[GraphKind, ir.Model]
@@ -25,6 +26,11 @@ SIMPLIFY: tuple[Pass, ...] = (fold_constants, unify_linears, tie_transposes, sha
 def simplify(traced: Mapping[GraphKind, ir.Model]) -> Graphs:
     """The fp32 graphs: what was traced, without what only the tracer needed."""
     return {kind: _run(graph, SIMPLIFY) for kind, graph in traced.items()}
+
+
+def smooth(graphs: Mapping[GraphKind, ir.Model], divisors: Divisors) -> Graphs:
+    """Simplified fp32 graphs without outliers in what int8 rounds; they compute the same and still share weights."""
+    return {kind: _run(graph, (lambda model: smooth_products(model, divisors),)) for kind, graph in graphs.items()}
 
 
 def to_half(graphs: Mapping[GraphKind, ir.Model]) -> Graphs:

@@ -127,7 +127,7 @@ class _Job:
     def make_integer(self, graphs: Graphs) -> None:
         """int8: its ranges chosen on validation examples."""
         self.report("calibrating int8")
-        self._save("int8", to_integer(graphs, self.material.calibrate(graphs)))
+        self._save("int8", to_integer(*self.material.calibrate(graphs)))
         self.report("verifying int8")
         runners = self._open("int8")
         self.material.verify_rows("int8", runners, PLANS["int8"].tolerance)
@@ -165,14 +165,15 @@ class _Job:
             rounded = {name: round(value, 2) for name, value in metrics[precision].items()}
             self.made[precision] = variant.model_copy(update={"metrics": rounded, "speed": speed})
         shipped = [variant for variant in self.made.values() if variant.precision in self.options.ship]
-        return shipped, [score for variant in shipped for score in self._scores(variant)]
+        return shipped, [score for variant in shipped for score in self._scores(variant, metrics["fp32"])]
 
     def _verify_metric(self, precision: Precision, metrics: Mapping[Precision, Mapping[str, float]]) -> None:
         name = next(iter(metrics["fp32"]))
         title, drop = self.material.metric_title(name), self.options.metric_drop
         verify_metric(title, precision, metrics[precision][name], metrics["fp32"][name], drop)
 
-    def _scores(self, variant: Variant) -> list[Score]:
+    def _scores(self, variant: Variant, single: Mapping[str, float]) -> list[Score]:
+        note = f"{len(self.material.rows)} {self.material.units}, {self.material.answered}"
         return [
             Score(
                 metric=self.material.metric_title(name),
@@ -180,7 +181,7 @@ class _Job:
                 data=self.material.about.licence.data,
                 split="validation",
                 precision=variant.precision,
-                note=f"{len(self.material.rows)} {self.material.units}, {self.material.answered}",
+                note=note if variant.precision == "fp32" else f"{note}; {single[name]:.2f} in fp32",
             )
             for name, value in variant.metrics.items()
         ]

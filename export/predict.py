@@ -18,7 +18,8 @@ from export.calibrate import Ranges, calibrate_pass
 from export.cases import Case, predict_cases
 from export.errors import ExportError
 from export.material import About, Ask, Material
-from export.optimise import Graphs
+from export.optimise import Graphs, smooth
+from export.passes.smooth import find_divisors
 from export.verify.graphs import Runners, open_graph, verify_numbers
 from export.verify.predict import answering, verify_engine, verify_rows
 from models.architecture import Predictor
@@ -73,9 +74,14 @@ class PredictMaterial(Material):
     def cases(self, lengths: Sequence[int], seed: int) -> dict[GraphKind, Case]:
         return predict_cases(self.model, self.random_rows(lengths, seed))
 
-    def calibrate(self, graphs: Graphs) -> Ranges:
+    def calibrate(self, graphs: Graphs) -> tuple[Graphs, Ranges]:
         rows = self.judged[:: max(1, len(self.judged) // _CALIBRATED)]
-        return calibrate_pass(self.model.signature, graphs, rows, open_graph)
+        seen = calibrate_pass(self.model.signature, graphs["predict"], rows, open_graph)
+        divisors = find_divisors(graphs["predict"].graph, seen.peaks())
+        if divisors:
+            graphs = smooth(graphs, divisors)
+            seen = calibrate_pass(self.model.signature, graphs["predict"], rows, open_graph)
+        return graphs, {"predict": seen.ranges()}
 
     def verify_single(self, runners: Runners, tolerance: float) -> None:
         largest = [size for _, size in self.limits if size is not None]

@@ -46,7 +46,7 @@ def test_every_product_of_the_hot_graphs_gets_the_range_of_its_input(
     simplified: Callable[[str], tuple[TextMaterial, Graphs]],
 ) -> None:
     material, graphs = simplified("recurrent_seq2seq")
-    ranges = material.calibrate(graphs)
+    _, ranges = material.calibrate(graphs)
     assert set(ranges) == {"encode", "step"}
     for kind, found in ranges.items():
         assert set(found) == {linear.x.name for linear in quantised_linears(graphs[kind].graph)}
