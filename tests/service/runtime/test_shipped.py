@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from contract.manifest import Precision
+from service.predict import predict_lines
 from service.runtime.bundle import open_bundle
 from service.runtime.decoding import DecodingEngine
 from service.runtime.requests import GenerateRequest, Search
 from service.runtime.verify import verify_bundle
+from service.settings import Settings
 
 ARTIFACTS = Path(__file__).parents[3] / "artifacts"
-SHIPPED = ("translation-en-de", "translation-en-de-gru")
+TRANSLATION = ("translation-en-de", "translation-en-de-gru")
+ONE_SHOT = {"entities": 4e6, "sentiment-bilstm": 3e6}
+"""Bundle → most bytes of its whole folder."""
 
 
 def test_what_ships_is_what_is_tested() -> None:
-    assert sorted(path.name for path in ARTIFACTS.iterdir()) == sorted(SHIPPED)
+    assert sorted(path.name for path in ARTIFACTS.iterdir()) == sorted([*TRANSLATION, *ONE_SHOT])
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", [*TRANSLATION, *ONE_SHOT])
 def test_a_shipped_bundle_proves_itself(name: str) -> None:
     measured = verify_bundle(ARTIFACTS / name)
     run = [m for m in measured if m.max_error is not None]
@@ -30,15 +36,22 @@ def test_a_shipped_bundle_proves_itself(name: str) -> None:
 
 
 @pytest.mark.parametrize(("precision", "limit"), [("int8", 8e6), ("fp16", 16e6)])
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", TRANSLATION)
 def test_a_shipped_precision_is_small(name: str, precision: Precision, limit: float) -> None:
     bundle = open_bundle(ARTIFACTS / name, precision=precision, provider="cpu")
     files = [path for path in (bundle.folder / precision).iterdir() if path.is_file()]
     assert 1e6 < sum(path.stat().st_size for path in files) <= limit
 
 
+@pytest.mark.parametrize(("name", "limit"), ONE_SHOT.items())
+def test_a_shipped_one_shot_bundle_is_small(name: str, limit: float) -> None:
+    versions = [path for path in (ARTIFACTS / name).iterdir() if path.is_dir()]
+    assert len(versions) == 1
+    assert 1e6 < sum(path.stat().st_size for path in versions[0].rglob("*") if path.is_file()) <= limit
+
+
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", TRANSLATION)
 def test_a_shipped_bundle_translates(name: str, precision: Precision) -> None:
     """fp16 is meant for CUDA; here it shows that the slots take the types of the graphs."""
     bundle = open_bundle(ARTIFACTS / name, precision=precision, provider="cpu")
@@ -55,3 +68,79 @@ def test_a_shipped_bundle_translates(name: str, precision: Precision) -> None:
         "Ein Mann fährt auf einem Fahrrad.",
         "Ein Mann fährt mit dem Fahrrad.",
     )
+
+
+def reply(name: str, line: str) -> dict[str, Any]:
+    """What a shipped bundle says to a text or a session."""
+    (answer,) = predict_lines(ARTIFACTS / name, [line], {}, Settings())
+    return json.loads(answer)
+
+
+@pytest.mark.parametrize("name", [name for name in ONE_SHOT if name.startswith("sentiment")])
+def test_a_shipped_bundle_tells_praise_from_blame(name: str) -> None:
+    assert reply(name, "A wonderful, moving film.")["label"] == "positive"
+    assert reply(name, "Dull, and far too long.")["label"] == "negative"
+
+
+def test_a_shipped_bundle_finds_names() -> None:
+    entities = reply("entities", "Angela Merkel met Tony Blair in Brussels on Tuesday.")["entities"]
+    found = [(entity["text"], entity["label"], entity["start"]) for entity in entities]
+    assert found == [("Angela Merkel", "PER", 0), ("Tony Blair", "PER", 18), ("Brussels", "LOC", 32)]
+
+
+@pytest.mark.parametrize(("name", "limit"), ONE_SHOT.items())
+def test_a_shipped_one_shot_bundle_is_small(name: str, limit: float) -> None:
+    bundle = open_bundle(ARTIFACTS / name, provider="cpu")
+    assert sum(path.stat().st_size for path in bundle.folder.rglob("*") if path.is_file()) <= limit
+
+
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_a_row_among_others_gets_what_it_gets_alone(name: str) -> None:
+    bundle = open_bundle(ARTIFACTS / name, provider="cpu")
+    rows = [random_row(bundle, seed) for seed in range(24)]
+    engine = OneShotEngine(bundle)
+    engine.start()
+    alone = [engine.submit(PredictRequest(row)).future.result(60).outputs for row in rows]
+    tickets = [engine.submit(PredictRequest(row)) for row in rows]
+    together = [ticket.future.result(60).outputs for ticket in tickets]
+    engine.close()
+    for one, other in zip(alone, together, strict=True):
+        errors = output_errors(bundle.signature, "predict", {}, one, other)
+        assert max(errors.values()) <= bundle.variant.tolerance
+
+
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_a_shipped_one_shot_bundle_says_what_it_looked_at(name: str) -> None:
+    bundle = open_bundle(ARTIFACTS / name, provider="cpu")
+    signature = bundle.signature
+    assert isinstance(signature, PredictSignature)
+    engine = OneShotEngine(bundle)
+    row = random_row(bundle, 1)
+    if not signature.explains:
+        with pytest.raises(NoAttentionError):
+            engine.explain(row)
+        return
+    maps = engine.explain(row)
+    for attention in signature.attention:
+        assert maps[attention.name].ndim == len(attention.axes)
+        if attention.normalised:
+            np.testing.assert_allclose(maps[attention.name].sum(axis=-1), 1, atol=1e-3)
+
+
+def random_row(bundle: Bundle, seed: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Inputs of a row of random length, for whatever the model reads."""
+    rng = np.random.default_rng(seed)
+    length = int(rng.integers(1, 25))
+    ids = rng.integers(1, bundle.manifest.vocabulary_size, length)
+    known = {
+        "source_ids": ids,
+        "source_lengths": np.array(length),
+        "character_ids": rng.integers(1, 20, (length, 5)),
+        "character_counts": np.full(length, 5),
+        "item_ids": ids,
+        "item_counts": np.array(length),
+        "filter_ids": ids[:3],
+        "filter_mode": np.array(0),
+        "k": np.array(20),
+    }
+    return {tensor.name: known[tensor.name] for tensor in bundle.signature.inputs}
