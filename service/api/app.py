@@ -56,7 +56,7 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
     add_model_routes(app, life)
     _add_metrics(app, life)
     if settings.docs:
-        add_docs(app)
+        add_docs(app, settings)
     _add_problems(app)
     gate = Gate(app, strict_routes(app), life, settings)
     if not settings.cors_origins:

@@ -13,6 +13,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from service.api.errors import MEDIA_TYPE, Problem
+from service.api.gate import SHORTEST_DEADLINE
+from service.settings import Settings
 
 _ASSETS = Path(bentoml.__file__).parent / "_internal" / "server" / "static_content"
 _OPENAPI_URL = "/v1/openapi.json"
@@ -28,7 +30,7 @@ def request_headers() -> dict[str, Any]:
             _header(
                 "X-Request-Timeout",
                 timeout,
-                "seconds until the request is dropped; shortens the service's own deadline",
+                f"seconds until the request is dropped; at most what the service allows, at least {SHORTEST_DEADLINE:g}",
             ),
             _header(
                 "X-Request-ID",
@@ -47,13 +49,13 @@ def problem_replies() -> dict[int | str, dict[str, Any]]:
     }
 
 
-def add_docs(app: FastAPI) -> None:
+def add_docs(app: FastAPI, settings: Settings) -> None:
     """Serve `/v1/openapi.json` and `/v1/docs`, and lead `/` there."""
     app.mount(_ASSETS_URL, StaticFiles(directory=_ASSETS), name="assets")
 
     @app.get(_OPENAPI_URL, include_in_schema=False, tags=["docs"])
     async def openapi() -> JSONResponse:
-        return JSONResponse(_describe(app))
+        return JSONResponse(_describe(app, settings))
 
     @app.get("/v1/docs", include_in_schema=False, tags=["docs"])
     async def docs() -> HTMLResponse:
@@ -74,7 +76,7 @@ def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, An
     return {"in": "header", "name": name, "required": False, "schema": schema, "description": description}
 
 
-def _describe(app: FastAPI) -> dict[str, Any]:
+def _describe(app: FastAPI, settings: Settings) -> dict[str, Any]:
     """The description; problem documents get the media type that they are sent with, which the framework cannot say."""
     description = copy.deepcopy(app.openapi())
     for path in description["paths"].values():
@@ -82,4 +84,28 @@ def _describe(app: FastAPI) -> dict[str, Any]:
             for status in ("4XX", "5XX"):
                 content = operation["responses"][status]["content"]
                 content[MEDIA_TYPE] = content.pop("application/json")
+    for name, schema in description["components"]["schemas"].items():
+        if name.endswith("Request"):
+            _bound(schema["properties"], settings)
     return description
+
+
+def _bound(fields: dict[str, Any], settings: Settings) -> None:
+    """Add the bounds that are settings; those of a model are at `/v1/models`."""
+    items = fields.get("text") or fields["session"]
+    for either in items.get("anyOf", [items]):
+        _bound_item(either, settings)
+    if "beam_size" in fields:
+        number, _null = fields["beam_size"]["anyOf"]
+        number["maximum"] = settings.max_beam_size
+        fields["alternatives"]["maximum"] = settings.max_beam_size - 1
+
+
+def _bound_item(schema: dict[str, Any], settings: Settings) -> None:
+    """Bound a text, a list of texts or a list of sessions; a session itself may have any length."""
+    if schema["type"] == "string":
+        schema["maxLength"] = settings.max_characters
+    elif "minItems" in schema:
+        schema["maxItems"] = settings.max_items
+        if schema["items"]["type"] == "string":
+            _bound_item(schema["items"], settings)

@@ -55,6 +55,14 @@ async def test_the_description_is_true(client: httpx.AsyncClient) -> None:
         if "examples" in field
     }
     assert example == {"text": "A man is riding a bicycle.", "model": "translation-en-de"}
+    one, several = schemas["TagRequest"]["properties"]["text"]["anyOf"]
+    assert (one["maxLength"], several["maxItems"], several["items"]) == (20_000, 8, one)
+    assert schemas["TranslateStreamRequest"]["properties"]["text"]["maxLength"] == 20_000
+    assert [schema.get("maxItems") for schema in schemas["RecommendRequest"]["properties"]["session"]["anyOf"]] == [
+        None,
+        8,
+    ]
+    assert schemas["TranslateRequest"]["properties"]["beam_size"]["anyOf"][0]["maximum"] == 16
     for path in (TRANSLATE, STREAM, CLASSIFY, TAG, RECOMMEND):
         replies = description["paths"][path]["post"]["responses"]
         assert set(replies) == {"200", "4XX", "5XX"}
