@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class PredictMaterial(Material):
         score: the answers to `judged` → metrics in points, the first of them the one that counts.
         random_row: inputs of the axis sizes given, with random ids.
         write_preprocessing: writes the files that read requests into a bundle's folder, and says how.
+        titles: names of metrics for people.
     """
 
     model: Predictor
@@ -56,6 +57,7 @@ class PredictMaterial(Material):
     score: Callable[[Sequence[Mapping[str, Array]]], dict[str, float]]
     random_row: RandomRow
     write_preprocessing: Callable[[Path], Preprocessing]
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     answered = "through the one-shot engine"
     units = "examples"
@@ -101,6 +103,9 @@ class PredictMaterial(Material):
     def verify_engine(self, answers: Sequence[Any], tolerance: float) -> None:
         verify_engine(self.model, self.judged[:_ENGINE_CHECKED], answers[:_ENGINE_CHECKED], tolerance)
 
+    def metric_title(self, metric: str) -> str:
+        return self.titles.get(metric, super().metric_title(metric))
+
     def metrics(self, answers: Sequence[Any]) -> Mapping[str, float]:
         return self.score(answers)
 
@@ -142,4 +147,5 @@ def predict_material(run: Run[Any, Any], task: OneShotTask[Any, Any]) -> Predict
         score=lambda answers: task.metrics(run, answers, examples),
         random_row=lambda sizes, draw: task.random_inputs(run, sizes, draw),
         write_preprocessing=lambda folder: task.preprocessing(run, folder),
+        titles=task.titles,
     )

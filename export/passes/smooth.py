@@ -1,7 +1,7 @@
 """Channels far wider than the others made narrow before a product, and their weights wide, before both are rounded.
 
 One range serves a whole activation, and a Transformer has a few channels ten times as wide as the rest: rounding them
-would take most of the levels (Xiao et al. 2023, "SmoothQuant", section 3; measured in docs/decisions).
+would take most of the levels (Xiao et al. 2023, "SmoothQuant", section 3; measured in docs/decisions/0010).
 """
 
 from __future__ import annotations

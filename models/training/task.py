@@ -80,7 +80,12 @@ class TrainingTask(ABC, Generic[C, V]):
 
 
 class OneShotTask(TrainingTask[C, V]):
-    """A task whose model answers in a single pass: what export and evaluation need of it."""
+    """A task whose model answers in a single pass: what export and evaluation need of it.
+
+    `titles` are the names of metrics for people, where they are not those of the metrics.
+    """
+
+    titles: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def examples(self, run: Run[C, V], split: Split) -> Sequence[Any]:

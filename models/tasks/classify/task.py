@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class ClassifyTask(OneShotTask[ClassifyConfig, ReadingVocabulary]):
 
     config = ClassifyConfig
     scores = ("accuracy",)
+    titles: ClassVar[Mapping[str, str]] = {"macro_f1": "macro F1"}
     files = (TOKENIZER, LABELS)
 
     def learn(self, config: ClassifyConfig, root: Path) -> ReadingVocabulary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,6 +52,7 @@ class RecommendTask(OneShotTask[RecommendConfig, RecommendVocabulary]):
 
     config = RecommendConfig
     scores = ("mrr", "recall")
+    titles: ClassVar[Mapping[str, str]] = {"mrr": f"MRR@{CUTOFF}", "recall": f"Recall@{CUTOFF}"}
     files = (CATALOGUE, FREQUENCIES)
 
     def learn(self, config: RecommendConfig, root: Path) -> RecommendVocabulary:

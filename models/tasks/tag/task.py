@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class TagTask(OneShotTask[TagConfig, Vocabulary]):
 
     config = TagConfig
     scores = ("f1",)
+    titles: ClassVar[Mapping[str, str]] = {"f1": "entity F1"}
     files = (files.WORDS, files.TAGS)
 
     def learn(self, config: TagConfig, root: Path) -> Vocabulary:
