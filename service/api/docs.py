@@ -30,7 +30,7 @@ def request_headers() -> dict[str, Any]:
             _header(
                 "X-Request-Timeout",
                 timeout,
-                f"seconds until the request is dropped; at most what the service allows, at least {SHORTEST_DEADLINE:g}",
+                f"seconds until the request is dropped, at least {SHORTEST_DEADLINE:g}; shortens the service's own",
             ),
             _header(
                 "X-Request-ID",
