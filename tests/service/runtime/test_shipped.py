@@ -22,7 +22,7 @@ from service.settings import Settings
 
 ARTIFACTS = Path(__file__).parents[3] / "artifacts"
 TRANSLATION = ("translation-en-de", "translation-en-de-gru")
-ONE_SHOT = {"entities": 4e6, "sentiment-bilstm": 3e6}
+ONE_SHOT = {"entities": 4e6, "next-item": 9e6, "sentiment-bilstm": 3e6}
 """Bundle → most bytes of its whole folder."""
 
 
@@ -73,9 +73,9 @@ def test_a_shipped_bundle_translates(name: str, precision: Precision) -> None:
     )
 
 
-def reply(name: str, line: str) -> dict[str, Any]:
+def reply(name: str, line: str, **options: object) -> dict[str, Any]:
     """What a shipped bundle says to a text or a session."""
-    (answer,) = predict_lines(ARTIFACTS / name, [line], {}, Settings())
+    (answer,) = predict_lines(ARTIFACTS / name, [line], options, Settings())
     return json.loads(answer)
 
 
@@ -141,3 +141,10 @@ def random_row(bundle: Bundle, seed: int) -> dict[str, np.ndarray[Any, Any]]:
         "k": np.array(20),
     }
     return {tensor.name: known[tensor.name] for tensor in bundle.signature.inputs}
+
+
+def test_a_shipped_bundle_recommends_what_is_not_in_the_session() -> None:
+    session = "3633 2476 17586"
+    items = [item["item"] for item in reply("next-item", session, exclude_seen=True)["items"]]
+    assert len(set(items)) == len(items) == 20
+    assert not {int(item) for item in session.split()} & set(items)
