@@ -3,6 +3,9 @@
 - `bundle`    opens and checks a folder
 - `session`   the only import of onnxruntime
 - `requests`  what goes in and comes out
+- `intake`    the bounded queue before an engine: groups take turns, the late and the cancelled leave
+- `oneshot`   dynamic batching of predict graphs
+- `cutting`   which of the waiting rows make a batch
 - `search`    greedy, beam search and sampling as pure functions over candidates
 - `slots`     the rows' state, where the steps read and write it
 - `decoding`  continuous batching of encode and step graphs

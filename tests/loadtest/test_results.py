@@ -46,7 +46,7 @@ def test_cpu_time_passes_while_one_computes() -> None:
 def test_the_machine_is_described_by_what_explains_the_numbers() -> None:
     machine = describe_machine()
     assert machine.cores >= 1
-    assert set(machine.libraries) == {"onnxruntime", "ctranslate2", "bentoml", "numpy"}
+    assert set(machine.libraries) == {"onnxruntime", "ctranslate2", "bentoml", "starlette", "litserve", "numpy"}
 
 
 def test_a_table_is_written_as_markdown() -> None:
