@@ -30,6 +30,7 @@ OptionsT = TypeVar("OptionsT")
 RequestT = TypeVar("RequestT")
 OutcomeT = TypeVar("OutcomeT")
 ResultT = TypeVar("ResultT")
+WorkT = TypeVar("WorkT")
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,11 @@ class Job(Generic[RequestT, OutcomeT, ResultT]):
         def write() -> list[ResultT]:
             return [work.result(part) for work, part in zip(self.works, parts, strict=True)]
 
+        def explain() -> list[ResultT]:
+            return [_in_time(deadline, work).result(part) for work, part in zip(self.works, parts, strict=True)]
+
         if any(work.explains for work in self.works):
-            results = await _before(deadline, asyncio.get_running_loop().run_in_executor(_EXPLAINING, write))
+            results = await _before(deadline, asyncio.get_running_loop().run_in_executor(_EXPLAINING, explain))
         else:
             results = await asyncio.to_thread(write) if self.long else write()
         self.model.metrics.postprocessed(time.perf_counter() - started)
@@ -112,6 +116,13 @@ class Job(Generic[RequestT, OutcomeT, ResultT]):
         if explained > settings.max_explained_items:
             limit = settings.max_explained_items
             raise BadOptionError(f"{explained} items to explain, the limit is {limit}: send fewer at a time", "explain")
+
+
+def _in_time(deadline: float, work: WorkT) -> WorkT:
+    """The work, unless nobody waits for it any more: others wait for the thread."""
+    if time.monotonic() > deadline:
+        raise DeadlineExceededError
+    return work
 
 
 async def _before(deadline: float, working: asyncio.Future[ResultT]) -> ResultT:

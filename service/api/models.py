@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from contract.manifest import DecodingDefaults, Licence, Limits, Manifest, Precision, Score
+from contract.manifest import DecodingDefaults, Licence, Limits, Manifest, Precision, Score, Speed
 from contract.tasks import TaskName
 from service.api.life import Life
 from service.catalogue import Catalogue, UnknownModelError
@@ -42,7 +42,8 @@ class VariantReply(BaseModel):
     status: Literal["verified", "unproven"]
     tolerance: float
     max_error: float | None
-    metrics: dict[str, float]
+    metrics: dict[str, float] = Field(description="how good it is on the same validation data")
+    speed: Speed | None = Field(None, description="what it took where it was exported")
 
 
 class ModelDetails(ModelSummary):
@@ -129,6 +130,7 @@ def _variants(manifest: Manifest) -> list[VariantReply]:
             tolerance=variant.tolerance,
             max_error=variant.max_error,
             metrics=variant.metrics,
+            speed=variant.speed,
         )
         for variant in manifest.variants
     ]

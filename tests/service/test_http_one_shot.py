@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from service.api.app import create_face
 from service.api.life import Life
 from service.catalogue import Catalogue
 from service.runtime.errors import EngineFailedError, QueueFullError
+from service.runtime.requests import Array
 from service.settings import Settings
 from tests.service.fakes import FakeEngine, make_catalogue
 from tests.service.one_shot_fakes import ITEMS, FakeOneShotEngine, classifier, recommender, tagger
@@ -208,6 +210,26 @@ async def test_a_deadline_that_passes_frees_what_was_asked(
     response = await client.post(path, json=BODIES[path], headers={"X-Request-Timeout": "0.05"})
     check_problem(response, "deadline-exceeded")
     assert [ticket.future.cancelled() for ticket in engine.tickets] == [True]
+
+
+async def test_an_explanation_that_nobody_waits_for_is_given_up(
+    client: httpx.AsyncClient, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(catalogue, CLASSIFY)
+    asked: list[int] = []
+    going_on = threading.Event()
+
+    def explain(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        asked.append(1)
+        going_on.wait(5)
+        return FakeOneShotEngine.explain(engine, inputs)
+
+    monkeypatch.setattr(engine, "explain", explain)
+    body = {"text": ["good"] * 3, "explain": True}
+    check_problem(await client.post(CLASSIFY, json=body, headers={"X-Request-Timeout": "0.1"}), "deadline-exceeded")
+    going_on.set()
+    after = await client.post(CLASSIFY, json={"text": "good", "explain": True})
+    assert (after.status_code, len(asked)) == (200, 2)
 
 
 @PATHS
