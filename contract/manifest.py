@@ -66,9 +66,10 @@ class Variant(Frozen):
     """The graphs of one precision.
 
     `status` is *verified* when the graphs were run and compared where they are meant to run, else *unproven*.
-    `tolerance` bounds the absolute difference of any machine's log-probabilities and other outputs from the golden
-    ones: PyTorch's own, or for int8 those that the exported graphs gave. `max_error` records the largest difference
-    from PyTorch over the golden inputs. `metrics` are task scores of this precision, `speed` what it took at export.
+    `tolerance` bounds the absolute difference of any machine's log-probabilities and other outputs (in proportion where
+    they are large) from the golden ones: PyTorch's own, or for int8 those that the exported graphs gave. `max_error`
+    records the largest difference from PyTorch over the golden inputs. `metrics` are task scores of this precision,
+    `speed` what it took at export.
     """
 
     precision: Precision

@@ -14,6 +14,9 @@ from service.runtime.requests import Array
 from service.runtime.session import Provider, configure_threads, create_session, cuda_available
 
 _STEPS = ("step", "explain_step")
+_LARGE = 16.0
+"""Outputs beyond it, such as a tagger's emissions, which nothing keeps within bounds, differ by that much more: float32
+rounds in proportion."""
 
 
 class VerificationError(Exception):
@@ -69,7 +72,9 @@ def output_errors(
     expected: Mapping[str, Array],
     actual: Mapping[str, Array],
 ) -> dict[str, float]:
-    """Largest absolute difference of each output of a graph; infinite where the shapes differ.
+    """Largest absolute difference of each output of a graph, in proportion where it holds large numbers.
+
+    Infinite where the shapes differ.
 
     Scores are compared by candidate, since equal scores may come in any order. Of a state written at positions only
     what has been written counts; of one that no step changes, nothing, since it is whatever buffer was bound.
@@ -156,4 +161,7 @@ def _difference(expected: Array, actual: Array) -> float:
     if expected.shape != actual.shape:
         return float("inf")
     difference = np.abs(expected.astype(np.float64) - actual.astype(np.float64))
-    return float(difference.max(initial=0.0)) if not np.isnan(difference).any() else float("inf")
+    if np.isnan(difference).any():
+        return float("inf")
+    scale = max(1.0, float(np.abs(expected).max(initial=0.0)) / _LARGE)
+    return float(difference.max(initial=0.0)) / scale

@@ -85,3 +85,12 @@ def test_a_candidate_that_one_side_left_out_is_taken_at_its_lowest_score() -> No
     assert error([4, 5, 9], [3.0, 1.5, low]) == np.inf
     assert error([4, 2, 7], [3.0, 2.0, 1.0]) == np.inf
     assert error([4, 2, 9], [3.0, np.nan, low]) == np.inf
+
+
+def test_large_outputs_differ_in_proportion() -> None:
+    def error(largest: float) -> float:
+        emissions = np.array([[[-largest, 1.0]]], np.float32)
+        other = {"emissions": emissions + np.array([0, 0.5], np.float32)}
+        return output_errors(SIGNATURE, "encode", {}, {"emissions": emissions}, other)["emissions"]
+
+    assert [error(1.0), error(16.0), error(32.0), error(160.0)] == [0.5, 0.5, 0.25, 0.05]
