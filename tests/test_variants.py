@@ -38,6 +38,11 @@ def test_any_two_values_of_two_axes_meet(sizes: list[int]) -> None:
         assert len(met) == len(axes[one]) * len(axes[other])
 
 
+def test_where_no_two_axes_can_meet_every_value_is_a_variant() -> None:
+    assert pairwise({"cell": ("gru", "rnn")}, lambda _: True) == [{"cell": "gru"}, {"cell": "rnn"}]
+    assert pairwise({}, lambda _: True) == [{}]
+
+
 def test_a_label_names_switches_and_numbers() -> None:
     assert label({"cell": "gru", "depth": 2, "top": True, "feeding": False}) == "gru-depth=2-top"
     assert label({"feeding": False}) == "default"
