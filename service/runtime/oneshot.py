@@ -23,8 +23,8 @@ from service.runtime.session import InferenceSession, Provider
 
 _LOG = logging.getLogger(__name__)
 _WARM_UP_SIZE = 8
-_MAX_ROWS: dict[Provider, int] = {"cpu": 32, "cuda": 256}
-_MAX_COST: dict[Provider, int] = {"cpu": 512, "cuda": 16384}
+_MAX_ROWS: dict[Provider, int] = {"cpu": 16, "cuda": 256}
+_MAX_COST: dict[Provider, int] = {"cpu": 1024, "cuda": 16384}
 
 
 @dataclass(frozen=True)
