@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -117,17 +118,17 @@ def _session(recommender: recommend.Recommender, line: str) -> list[ItemId]:
     return list(items)
 
 
+def _text(_task: AnyTask, line: str) -> str:
+    return line
+
+
+def _json(reply: Callable[[Any], BaseModel]) -> Callable[[Any], str]:
+    return lambda found: reply(found).model_dump_json(exclude_none=True)
+
+
 _FORMS: dict[TaskName, Form] = {
-    "translate": Form(translate.Options, lambda _task, line: line, lambda found: found.best.text),
-    "classify": Form(
-        classify.Options,
-        lambda _task, line: line,
-        lambda found: prediction_reply(found).model_dump_json(exclude_none=True),
-    ),
-    "tag": Form(
-        tag.Options, lambda _task, line: line, lambda found: tagging_reply(found).model_dump_json(exclude_none=True)
-    ),
-    "recommend": Form(
-        recommend.Options, _session, lambda found: recommendation_reply(found).model_dump_json(exclude_none=True)
-    ),
+    "translate": Form(translate.Options, _text, lambda found: found.best.text),
+    "classify": Form(classify.Options, _text, _json(prediction_reply)),
+    "tag": Form(tag.Options, _text, _json(tagging_reply)),
+    "recommend": Form(recommend.Options, _session, _json(recommendation_reply)),
 }

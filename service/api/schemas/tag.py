@@ -14,7 +14,7 @@ class TagRequest(Body):
     text: Texts = Field(
         min_length=1,
         description="where to find entities; one text or a list; a text is read sentence by sentence",
-        examples=["Angela Merkel met the board of Siemens in Munich."],
+        examples=["Angela Merkel flew from Berlin to New York to speak at the United Nations."],
     )
     model: str | None = Field(None, description="name of a model; else the default", examples=["entities"])
     truncate: bool = Field(False, description="cut sentences beyond the model's limit instead of refusing them")
