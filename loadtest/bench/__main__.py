@@ -17,7 +17,7 @@ from rich.console import Console
 
 from contract.manifest import BundleError, Score
 from contract.text import BOS, EOS, UNK, TextCodec
-from loadtest.bench.corpus import CorpusError, load_corpus
+from loadtest.bench.corpus import DATA_VARIABLE, CorpusError, load_corpus
 from loadtest.bench.measure import describe_machine
 from loadtest.bench.results import DOCUMENT, REPORTS, MarkerError, fill_document, save_json
 from loadtest.bench.table import Table
@@ -128,11 +128,20 @@ def quality(bundles: BundlesOption = SHIPPED, data: DataOption = None) -> None:
     from loadtest.bench.quality import measure_quality
 
     result = _publish("quality", lambda report: measure_quality(_names(bundles), load_corpus(data), report=report))
-    folder = REPORTS / "scores"
-    folder.mkdir(parents=True, exist_ok=True)
     for model in dict.fromkeys(judged.model for judged in result.judged):
-        content = TypeAdapter(list[Score]).dump_json(result.scores(model), indent=1)
-        (folder / f"{model}.json").write_bytes(content + b"\n")
+        _save_scores(model, result.scores(model))
+
+
+@app.command()
+def judge(
+    data: Annotated[Path, typer.Option("--data", envvar=DATA_VARIABLE)], bundles: BundlesOption = SHIPPED
+) -> None:
+    """Hold what classifiers, taggers and recommenders answer against their test sets; scores as `quality` does."""
+    from loadtest.bench.judge import judge
+
+    result = _publish("judge", lambda report: judge(_names(bundles), data, report=report))
+    for verdict in result.verdicts:
+        _save_scores(verdict.model, result.scores(verdict.model))
 
 
 @app.command()
@@ -157,6 +166,13 @@ def _publish(name: str, run: Callable[[Callable[[str], None]], _Result]) -> _Res
     for table in result.tables():
         console.print(table.rich())
     return result
+
+
+def _save_scores(model: str, scores: list[Score]) -> None:
+    """Keep a model's scores as `python -m export record` takes them."""
+    folder = REPORTS / "scores"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{model}.json").write_bytes(TypeAdapter(list[Score]).dump_json(scores, indent=1) + b"\n")
 
 
 def _open(bundle: Path) -> Bundle:

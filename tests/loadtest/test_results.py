@@ -68,7 +68,9 @@ def test_results_replace_what_stood_between_their_markers(tmp_path: Path) -> Non
         fill_document(document, "c", MACHINE, [TABLE])
 
 
-@pytest.mark.parametrize("name", ["runtime", "batching", "http", "oneshot", "startup", "quality", "precisions"])
+@pytest.mark.parametrize(
+    "name", ["runtime", "batching", "http", "oneshot", "startup", "quality", "judge", "precisions"]
+)
 def test_the_document_has_a_place_for_every_result(tmp_path: Path, name: str) -> None:
     copy = tmp_path / "results.md"
     copy.write_text((ROOT / DOCUMENT).read_text("utf-8"), "utf-8")

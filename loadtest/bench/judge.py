@@ -1,0 +1,172 @@
+"""What one-shot routes answer, held against the test set that a bundle's training named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contract.items import Catalogue, ItemId
+from contract.manifest import ItemPreprocessing, Manifest, Precision, Score, latest_version, load_manifest
+from loadtest.bench.client import post_all
+from loadtest.bench.server import run_service
+from loadtest.bench.table import Table
+from models.data.labelled import Labelled
+from models.data.sessions import Case
+from models.data.tagged import TaggedText, read_tagged
+from models.tasks.classify.data import read_split
+from models.tasks.recommend.data import split_cases
+from models.tasks.tag.scores import entity_scores
+from models.training.task import find_task
+
+CUTOFF = 20
+_PRECISION: Precision = "int8"
+_ITEMS, _CONNECTIONS = 50, 4
+"""A request carries so many items: what is judged are replies, not speed."""
+
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A bundle that is served, and where its test set is."""
+
+    folder: Path
+    manifest: Manifest
+    root: Path
+    url: str
+
+    @property
+    def data(self) -> Any:
+        """The data section of its training config; the other sections may be those of an earlier release."""
+        section: Any = find_task(self.manifest.task).config.model_fields["data"].annotation
+        return section.model_validate(self.manifest.training["data"])
+
+    def ask(self, route: str, field: str, values: list[Any], **more: Any) -> list[Any]:
+        """Results in the order of the values of a field."""
+        parts = [values[start : start + _ITEMS] for start in range(0, len(values), _ITEMS)]
+        bodies = [json.dumps({field: part, **more}).encode() for part in parts]
+        replies = map(json.loads, post_all(f"{self.url}/v1/{route}", bodies, _CONNECTIONS).replies)
+        return [result for reply in replies for result in next(v for v in reply.values() if isinstance(v, list))]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One bundle's scores on its test set, in points."""
+
+    model: str
+    version: str
+    precision: Precision
+    data: str
+    examples: int
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """All that was judged."""
+
+    verdicts: list[Verdict]
+
+    def tables(self) -> list[Table]:
+        """One row a bundle and score."""
+        rows = [
+            (f"{each.model} {each.version}", each.data, f"{each.examples:,}", name, f"{value:.2f}")
+            for each in self.verdicts
+            for name, value in each.scores.items()
+        ]
+        return [Table("Through the endpoint, in points", ("model", "test file", "examples", "score", "value"), rows)]
+
+    def scores(self, model: str) -> list[Score]:
+        """A model's figures as its manifest records them (`python -m export record BUNDLE SCORES`)."""
+        return [
+            Score(
+                metric=name,
+                value=round(value, 2),
+                data=each.data,
+                split="test",
+                precision=each.precision,
+                note=f"{each.examples} examples, over HTTP",
+            )
+            for each in self.verdicts
+            if each.model == model
+            for name, value in each.scores.items()
+        ]
+
+
+def judge(bundles: Sequence[Path], root: Path, *, report: Callable[[str], None] = lambda _: None) -> Verdicts:
+    """Ask the newest version of every one-shot bundle `NAME/` about its test set, as it is served on CPU.
+
+    Bundles without int8, or whose training named no test file, are left out.
+    """
+    verdicts = []
+    for bundle in bundles:
+        folder = latest_version(bundle)
+        manifest = load_manifest(folder)
+        judged = _JUDGES.get(manifest.task)
+        data: Any = manifest.training.get("data", {})
+        if judged is None or _PRECISION not in {variant.precision for variant in manifest.variants}:
+            continue
+        file = _test_file(data)
+        if file is None:
+            continue
+        report(manifest.name)
+        with run_service([bundle], "--provider", "cpu", "--precision", _PRECISION) as server:
+            count, scores = judged(_Subject(folder, manifest, root, server.url))
+        verdicts.append(Verdict(manifest.name, manifest.version, _PRECISION, file, count, scores))
+    return Verdicts(verdicts)
+
+
+def _test_file(data: Any) -> str | None:
+    """The file of a training config that holds its test set; a table of events holds its own."""
+    held = data.get("test") or (data.get("train") if data.get("train", {}).get("time") else None)
+    return None if held is None else str(next(iter(held.values())))
+
+
+def _classified(subject: _Subject) -> tuple[int, Scores]:
+    examples: list[Labelled] = read_split(subject.data, subject.root, "test")
+    found = subject.ask("classify", "text", [example.text for example in examples], truncate=True, top_k=1)
+    right = sum(reply["label"] == example.label for reply, example in zip(found, examples, strict=True))
+    return len(examples), {"accuracy": 100 * right / len(examples)}
+
+
+def _tagged(subject: _Subject) -> tuple[int, Scores]:
+    examples: list[TaggedText] = read_tagged(subject.data.test, subject.root)
+    found = subject.ask("tag", "text", [example.text for example in examples], truncate=True)
+    spans = [[(each["label"], each["start"], each["end"]) for each in reply["entities"]] for reply in found]
+    return len(examples), entity_scores(spans, [example.spans for example in examples])
+
+
+def _recommended(subject: _Subject) -> tuple[int, Scores]:
+    preprocessing = subject.manifest.preprocessing
+    assert isinstance(preprocessing, ItemPreprocessing)
+    catalogue = Catalogue.load(subject.folder / preprocessing.catalogue)
+
+    def external(text: str) -> ItemId:
+        index = catalogue.parse(text)
+        return text if index is None else catalogue.item(index)
+
+    cases: list[Case] = split_cases(subject.data, subject.root, "test")
+    found = subject.ask("recommend", "session", [[*map(external, case.prefix)] for case in cases], top_k=CUTOFF)
+    ranks = [
+        # A session of which nothing is known is answered by what is popular: a miss, in the papers' protocol.
+        0 if reply["fallback"] else _rank([each["item"] for each in reply["items"]], external(case.target))
+        for reply, case in zip(found, cases, strict=True)
+    ]
+    hits = [rank for rank in ranks if rank]
+    recall, mrr = 100 * len(hits) / len(cases), 100 * sum(1 / rank for rank in hits) / len(cases)
+    return len(cases), {f"Recall@{CUTOFF}": recall, f"MRR@{CUTOFF}": mrr}
+
+
+def _rank(items: list[ItemId], target: ItemId) -> int:
+    """Rank of the target, from 1; 0 where it is not among them."""
+    return items.index(target) + 1 if target in items else 0
+
+
+_JUDGES: dict[str, Callable[[_Subject], tuple[int, Scores]]] = {
+    "classify": _classified,
+    "tag": _tagged,
+    "recommend": _recommended,
+}
