@@ -35,7 +35,7 @@ class OneShotSettings:
     product of their padded axes, tokens as it were. None takes what suits the provider: on CPU what computes nearly as
     fast as anything larger and keeps newcomers waiting for less, on CUDA as much as fills it. Short rows go with short
     ones: a row joins a batch where the padding costs less than a run of its own, which costs as much as `run_rows` more
-    rows of its length. Only the next `window` rows in turn are looked at.
+    rows of its length. Only the next `window` rows in turn are looked at, or `max_rows` where that is more.
 
     `workers` batches run at once, each on a thread of its own beside the process's pool.
     """
@@ -81,6 +81,7 @@ class OneShotEngine:
         self._limits = bundle.manifest.limits
         self._tariff = Tariff(signature.inputs)
         self._bounds = self.settings.bounds(bundle.provider)
+        self._window = max(self.settings.window, self._bounds.rows)
         self._intake: Intake[Ticket] = Intake(self.settings.max_queue, self._observer)
         self._predictor = Predictor(bundle.session("predict"), signature, self._limits, bundle.provider)
         self._threads: list[threading.Thread] = []
@@ -160,7 +161,7 @@ class OneShotEngine:
     def _loop(self) -> None:
         while self._intake.wait():
             self._intake.drop_late(time.monotonic())
-            batch = self._intake.take(self.settings.window, self._cut)
+            batch = self._intake.take(self._window, self._cut)
             if batch:
                 self._predict(batch)
 
