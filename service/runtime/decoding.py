@@ -170,9 +170,10 @@ class DecodingEngine:
 
     def _admit(self) -> None:
         """Encode newcomers and let them in, in order, while slots are free."""
-        if not len(self._intake) or self._hold(self._batch.free):
+        free = self._batch.free
+        if not len(self._intake) or self._hold(free) or not free:
             return
-        newcomers = list(self._intake.take(self.settings.max_encode_rows, self._fitting))
+        newcomers = list(self._intake.take(min(free, self.settings.max_encode_rows), self._fitting))
         if not newcomers:
             return
         # Short beside short: padding costs more than small batches do.
