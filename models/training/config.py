@@ -36,7 +36,7 @@ class TrainingConfig(Frozen):
     epochs: int = Field(default=20, ge=1)
     batch_tokens: int = Field(default=4096, ge=2, description="tokens of all inputs, padding counted")
     learning_rate: float = Field(default=1e-3, gt=0, description="peak, reached after the warm-up")
-    warmup_steps: int = Field(default=500, ge=1)
+    warmup_steps: int = Field(default=500, ge=1, description="no more than a tenth of all steps")
     schedule: Literal["inverse_sqrt", "linear"] = "linear"
     weight_decay: float = Field(default=0.01, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)

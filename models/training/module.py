@@ -54,6 +54,11 @@ class TrainingModule(L.LightningModule):
         """Parameters as the optimiser takes them."""
         return weight_groups(self.parameters())
 
+    @property
+    def _warmup_steps(self) -> int:
+        """The config's, but of a short run no more than a tenth, so that it learns at all."""
+        return max(1, min(self.training_config.warmup_steps, self.total_steps // 10))
+
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         config = self.training_config
         # With fp16 the gradients are scaled; a fused optimiser would unscale them itself, after they were clipped.
@@ -68,7 +73,7 @@ class TrainingModule(L.LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             lambda step: rate_factor(
-                step, warmup=config.warmup_steps, total=self.total_steps, schedule=config.schedule
+                step, warmup=self._warmup_steps, total=self.total_steps, schedule=config.schedule
             ),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
