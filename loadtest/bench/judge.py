@@ -136,7 +136,8 @@ def _tagged(subject: _Subject) -> tuple[int, Scores]:
     examples: list[TaggedText] = read_tagged(subject.data.test, subject.root)
     found = subject.ask("tag", "text", [example.text for example in examples], truncate=True)
     spans = [[(each["label"], each["start"], each["end"]) for each in reply["entities"]] for reply in found]
-    return len(examples), entity_scores(spans, [example.spans for example in examples])
+    scores = entity_scores(spans, [example.spans for example in examples])
+    return len(examples), {f"entity {name}".replace("f1", "F1"): value for name, value in scores.items()}
 
 
 def _recommended(subject: _Subject) -> tuple[int, Scores]:

@@ -38,7 +38,7 @@ def test_every_one_shot_task_is_judged(tmp_path: Path) -> None:
     result = judge(bundles, DATA)
     assert [(each.model, each.data, sorted(each.scores)) for each in result.verdicts] == [
         ("tiny-classify", "labelled/test.tsv", ["accuracy"]),
-        ("tiny-tag", "tagged/test.conll", ["f1", "precision", "recall"]),
+        ("tiny-tag", "tagged/test.conll", ["entity F1", "entity precision", "entity recall"]),
         ("tiny-items", "sessions/events.csv", ["MRR@20", "Recall@20"]),
     ]
     lines = (DATA / "labelled" / "test.tsv").read_text("utf-8").splitlines()

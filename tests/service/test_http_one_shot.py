@@ -366,4 +366,6 @@ async def test_examples_of_the_description_are_answered(client: httpx.AsyncClien
         assert schemas[name]["additionalProperties"] is False
         body = {key: field["examples"][0] for key, field in fields.items() if "examples" in field and key != "model"}
         assert body
+        if "truncate" in fields:
+            body["truncate"] = True  # the models of the tests read less than those that ship
         assert (await client.post(path, json=body)).status_code == 200

@@ -22,7 +22,7 @@ from service.settings import Settings
 
 ARTIFACTS = Path(__file__).parents[3] / "artifacts"
 TRANSLATION = ("translation-en-de", "translation-en-de-gru")
-ONE_SHOT = {"entities": 4e6, "next-item": 9e6, "sentiment-bilstm": 3e6}
+ONE_SHOT = {"entities": 4e6, "next-item": 9e6, "sentiment": 25e6, "sentiment-bilstm": 3e6}
 """Bundle → most bytes of its whole folder."""
 
 
