@@ -72,9 +72,7 @@ class TrainingModule(L.LightningModule):
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
-            lambda step: rate_factor(
-                step, warmup=self._warmup_steps, total=self.total_steps, schedule=config.schedule
-            ),
+            lambda step: rate_factor(step, warmup=self._warmup_steps, total=self.total_steps, schedule=config.schedule),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
