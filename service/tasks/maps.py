@@ -46,7 +46,8 @@ def text_maps(
     spans = [_span(text, sentence) for sentence in tokens]
     maps = []
     for attention in declared:
-        axes = tuple(map(str, attention.axes))
+        # An axis of constant size counts looks at the whole text.
+        axes = tuple(axis if isinstance(axis, str) else "hops" for axis in attention.axes)
         weights = outputs[attention.name]
         sources, targets = flat, None
         if axes == ("sentences", "words"):

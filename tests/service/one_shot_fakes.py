@@ -114,7 +114,7 @@ def make_tokenizer(*, special: bool) -> Tokenizer:
 
 def classifier(folder: Path, *maps: str, documents: bool = False, limits: RequestLimits | None = None) -> Model[Any]:
     """A model that classifies: `rater`, or `reader` where it reads documents; with attention maps of these names."""
-    axes = {"attention": ("source",), "hops": ("hops", "source"), "pairs": ("target", "source")}
+    axes = {"attention": ("source",), "hops": (2, "source"), "pairs": ("target", "source")}
     axes |= {"words": ("sentences", "words"), "sentences": ("sentences",)}
     text = (("source_ids", "rows", "source"), ("source_lengths", "rows"))
     document = (
