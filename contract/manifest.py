@@ -14,6 +14,7 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from contract.preprocessing import PREPROCESSING, Preprocessing, TextPreprocessing
 from contract.signature import Frozen, GenerateSignature, GraphKind, PredictSignature, Tensor
 from contract.tasks import TaskName, check_task
 
@@ -137,78 +138,6 @@ class DecodingDefaults(Frozen):
     def max_length(self, source_length: int, limits: Limits) -> int:
         """Longest output, in tokens, of a request that does not say how long it may be."""
         return min(int(self.max_length_ratio * source_length) + self.max_length_offset, limits.of("target"))
-
-
-class TextPreprocessing(Frozen):
-    """Text to text. The tokenizer files; equal names mean one joint vocabulary."""
-
-    kind: Literal["text"] = "text"
-    source_tokenizer: str
-    target_tokenizer: str
-    source_language: str | None = None
-    target_language: str | None = None
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Files of the bundle that hold it."""
-        return self.source_tokenizer, self.target_tokenizer
-
-
-class LabelPreprocessing(Frozen):
-    """Text to one of `labels`, in the order of the model's scores.
-
-    The tokenizer file adds what special tokens the model wants. With `sentences`, a text is split into sentences first
-    (by the rules of `language`).
-    """
-
-    kind: Literal["label"] = "label"
-    tokenizer: str
-    labels: tuple[str, ...] = Field(min_length=2)
-    sentences: bool = False
-    language: str | None = None
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Files of the bundle that hold it."""
-        return (self.tokenizer,)
-
-
-class TagPreprocessing(Frozen):
-    """Text to a tag for each word.
-
-    `tokenizer` splits text into words and numbers them, `characters` numbers the characters of a word (None where the
-    model reads words alone), and `tags` is a JSON file with the tags in the order of the model's emissions and the
-    scores of going from one to another.
-    """
-
-    kind: Literal["tag"] = "tag"
-    tokenizer: str
-    characters: str | None = None
-    tags: str
-    language: str | None = None
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Files of the bundle that hold it."""
-        return tuple(name for name in (self.tokenizer, self.characters, self.tags) if name)
-
-
-class ItemPreprocessing(Frozen):
-    """Items of a catalogue: a JSON file with their ids in the order of the model's, and the popular ones."""
-
-    kind: Literal["items"] = "items"
-    catalogue: str
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Files of the bundle that hold it."""
-        return (self.catalogue,)
-
-
-Preprocessing = TextPreprocessing | LabelPreprocessing | TagPreprocessing | ItemPreprocessing
-
-PREPROCESSING: dict[TaskName, str] = {"translate": "text", "classify": "label", "tag": "tag", "recommend": "items"}
-"""Task → the kind of preprocessing it needs."""
 
 
 class Score(Frozen):

@@ -1,6 +1,7 @@
-"""Tags of words and the entities they spell: B- begins an entity, I- goes on with it, O is outside (Ramshaw and Marcus
-1995, in the form of Tjong Kim Sang 2002).
-"""  # noqa: D205 the paper's names are part of the sentence
+"""Tags of words and the entities they spell: B- begins an entity, I- goes on with it, O is outside.
+
+Ramshaw and Marcus 1995, in the form of Tjong Kim Sang 2002.
+"""
 
 from __future__ import annotations
 

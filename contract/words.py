@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from contract.text import PAD, UNK, Encoding
+from contract.text import PAD, PAD_ID, UNK, Encoding
 
-PAD_ID, UNK_ID = 0, 1
-"""Ids of padding and of what was never seen, of words and of characters alike."""
+UNK_ID = 1
+"""Id of what was never seen, of words and of characters alike."""
 
 
 class Characters:

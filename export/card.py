@@ -5,13 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from contract.manifest import (
-    ItemPreprocessing,
-    LabelPreprocessing,
-    Manifest,
-    TextPreprocessing,
-    Variant,
-)
+from contract.manifest import Manifest, Variant
+from contract.preprocessing import ItemPreprocessing, LabelPreprocessing, TextPreprocessing
 from contract.tasks import TaskName
 
 CARD = "MODEL_CARD.md"

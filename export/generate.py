@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from contract.inputs import text_row
-from contract.manifest import DecodingDefaults, Limits, Precision, SpecialIds, TextPreprocessing
+from contract.manifest import DecodingDefaults, Limits, Precision, SpecialIds
+from contract.preprocessing import TextPreprocessing
 from contract.rows import Row
 from contract.signature import GraphKind
 from contract.tasks import TaskName

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from contract.manifest import DecodingDefaults, Licence, Limits, Precision, Preprocessing, Score, SpecialIds
+from contract.manifest import DecodingDefaults, Licence, Limits, Precision, Score, SpecialIds
+from contract.preprocessing import Preprocessing
 from contract.rows import Row
 from contract.signature import GraphKind
 from contract.tasks import TaskName

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from contract.manifest import Precision, Preprocessing
+from contract.manifest import Precision
+from contract.preprocessing import Preprocessing
 from contract.rows import Array, Row
 from contract.signature import GraphKind
 from contract.tasks import TaskName

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from contract.items import Catalogue, ItemId
-from contract.manifest import ItemPreprocessing, Manifest, Precision, Score, latest_version, load_manifest
+from contract.manifest import Manifest, Precision, Score, latest_version, load_manifest
+from contract.preprocessing import ItemPreprocessing
 from loadtest.bench.client import post_all
 from loadtest.bench.server import run_service
 from loadtest.bench.table import Table

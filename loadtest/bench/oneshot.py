@@ -16,7 +16,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from contract.items import Catalogue
-from contract.manifest import ItemPreprocessing, LabelPreprocessing
+from contract.preprocessing import ItemPreprocessing, LabelPreprocessing
 from loadtest.bench.client import post_all
 from loadtest.bench.corpus import Corpus
 from loadtest.bench.measure import Spread, percentile

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.items import Catalogue
-from contract.manifest import ItemPreprocessing, latest_version, load_manifest
+from contract.manifest import latest_version, load_manifest
+from contract.preprocessing import ItemPreprocessing
 from loadtest.bench.client import post_all
 from loadtest.bench.measure import Spread
 from loadtest.bench.server import ROOT, Server, run_server, run_service

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import lightning as L
 import torch
@@ -17,10 +17,48 @@ from contract import signature
 from contract.rows import Row, pad_rows
 from models.data.batches import Epoch, Listed, plan_batches
 from models.registry import ConfigError
+from models.training.config import Split
+
+Files_co = TypeVar("Files_co", covariant=True)
+Example = TypeVar("Example")
 
 VALIDATION_SCALE = 4
 """Validation batches may be larger: they keep no gradients."""
 SEEDS_PER_RUN = 1_000
+
+
+class SplitFiles(Protocol[Files_co]):
+    """The files of each split, as a config's data section names them."""
+
+    @property
+    def train(self) -> Files_co: ...
+
+    @property
+    def validation(self) -> Files_co | None: ...
+
+    @property
+    def test(self) -> Files_co | None: ...
+
+
+def read_part(
+    data: SplitFiles[Files_co],
+    split: Split,
+    read: Callable[[Files_co], list[Example]],
+    carve: Callable[[list[Example]], tuple[list[Example], list[Example]]],
+) -> list[Example]:
+    """The examples of one split; validation is carved from the training set where the config names none.
+
+    Raises:
+        ConfigError: the config names no files for the split.
+        DataError: a file is missing or broken.
+    """
+    if split != "test" and data.validation is None:
+        kept, held_out = carve(read(data.train))
+        return kept if split == "train" else held_out
+    files = {"train": data.train, "validation": data.validation, "test": data.test}[split]
+    if files is None:
+        raise ConfigError(f"the config names no {split} files (data.{split})")
+    return read(files)
 
 
 class TrainingData(L.LightningDataModule, ABC):

@@ -13,7 +13,8 @@ import numpy as np
 import yaml
 from pydantic import ValidationError
 
-from contract.manifest import Limits, Preprocessing
+from contract.manifest import Limits
+from contract.preprocessing import Preprocessing
 from contract.rows import Array, Row
 from models.architecture import Architecture
 from models.registry import ConfigError

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contract.inputs import Row, document_row, text_row
-from contract.manifest import LabelPreprocessing
+from contract.preprocessing import LabelPreprocessing
 from contract.sentences import encode_document
 from contract.signature import PredictSignature
 from contract.text import Encoding, InputCodec

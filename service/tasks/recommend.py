@@ -8,7 +8,7 @@ from functools import cached_property
 
 from contract.inputs import EXCLUDE, ONLY, items_row, session_row
 from contract.items import Catalogue, ItemId
-from contract.manifest import ItemPreprocessing
+from contract.preprocessing import ItemPreprocessing
 from contract.signature import PredictSignature
 from service.runtime.bundle import Bundle
 from service.runtime.errors import NoAttentionError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contract.manifest import TagPreprocessing
+from contract.preprocessing import TagPreprocessing
 from contract.sentences import Sentence, split_sentences
 from contract.tags import Entity, TagSet
 from contract.text import Encoding

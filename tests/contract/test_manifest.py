@@ -18,7 +18,6 @@ from contract.manifest import (
     Limits,
     Manifest,
     SpecialIds,
-    TextPreprocessing,
     Variant,
     hash_file,
     install,
@@ -26,6 +25,7 @@ from contract.manifest import (
     load_manifest,
     save_manifest,
 )
+from contract.preprocessing import TextPreprocessing
 from contract.signature import GenerateSignature, State, Tensor
 
 SIGNATURE = GenerateSignature(

@@ -10,14 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from contract.manifest import (
-    ItemPreprocessing,
-    LabelPreprocessing,
-    Licence,
-    Limits,
-    Preprocessing,
-    TagPreprocessing,
-)
+from contract.manifest import Licence, Limits
+from contract.preprocessing import ItemPreprocessing, LabelPreprocessing, Preprocessing, TagPreprocessing
 from contract.rows import Row
 from contract.signature import CANDIDATES, SCORES, Attention, K, PredictSignature
 from contract.signature import Tensor as TensorSpec

@@ -20,17 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from contract.manifest import (
-    DecodingDefaults,
-    File,
-    Graph,
-    Licence,
-    Limits,
-    Manifest,
-    SpecialIds,
-    TextPreprocessing,
-    Variant,
-)
+from contract.manifest import DecodingDefaults, File, Graph, Licence, Limits, Manifest, SpecialIds, Variant
+from contract.preprocessing import TextPreprocessing
 from contract.signature import Attention, GenerateSignature, State, Tensor
 from contract.text import SPECIAL_TOKENS, UNK, TextCodec
 from service.catalogue import Catalogue

@@ -14,19 +14,8 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from contract.items import Catalogue as Items
-from contract.manifest import (
-    File,
-    Graph,
-    ItemPreprocessing,
-    LabelPreprocessing,
-    Licence,
-    Limits,
-    Manifest,
-    Preprocessing,
-    Score,
-    TagPreprocessing,
-    Variant,
-)
+from contract.manifest import File, Graph, Licence, Limits, Manifest, Score, Variant
+from contract.preprocessing import ItemPreprocessing, LabelPreprocessing, Preprocessing, TagPreprocessing
 from contract.signature import Attention, PredictSignature, Tensor
 from contract.tags import TagSet
 from contract.tasks import TaskName

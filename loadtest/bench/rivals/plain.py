@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from contract.items import Catalogue
-from contract.manifest import ItemPreprocessing, LabelPreprocessing
+from contract.preprocessing import ItemPreprocessing, LabelPreprocessing
 from contract.rows import Row, axis_sizes, pad_rows, split_rows
 from contract.text import InputCodec
 from service.runtime.bundle import open_bundle

@@ -14,6 +14,7 @@ from models.data.labelled import Labelled, LabelledTable, carve, read_labelled, 
 from models.registry import ConfigError
 from models.tasks.classify.config import DocumentSizes, LabelledData
 from models.training.config import Split
+from models.training.data import read_part
 
 TOKENIZER, LABELS = "tokenizer.json", "labels.json"
 
@@ -55,12 +56,7 @@ def read_split(data: LabelledData, root: Path, split: Split) -> list[Labelled]:
     """
     if split == "train":
         return _training_examples(data, root)
-    if split == "validation" and data.validation is None:
-        return carve(_read(data, data.train, root))[1]
-    table = data.validation if split == "validation" else data.test
-    if table is None:
-        raise ConfigError(f"the config names no {split} file (data.{split})")
-    return _read(data, table, root)
+    return read_part(data, split, lambda table: _read(data, table, root), carve)
 
 
 def label_names(data: LabelledData, examples: list[Labelled]) -> tuple[str, ...]:

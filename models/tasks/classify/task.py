@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from contract.manifest import LabelPreprocessing, Limits
+from contract.manifest import Limits
+from contract.preprocessing import LabelPreprocessing
 from contract.rows import Array, Row
 from contract.signature import Tensor
 from models.architecture import Architecture

@@ -11,7 +11,8 @@ import torch
 
 from contract.inputs import EXCLUDE, session_row
 from contract.items import DUMMY
-from contract.manifest import ItemPreprocessing, Limits
+from contract.manifest import Limits
+from contract.preprocessing import ItemPreprocessing
 from contract.rows import Array, Row
 from models.architecture import Architecture
 from models.data.sessions import Case

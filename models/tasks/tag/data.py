@@ -12,11 +12,11 @@ from contract.sentences import split_sentences
 from contract.text import Encoding
 from contract.words import UNK_ID
 from models.data.tagged import TaggedText, carve_tagged, read_tagged
-from models.registry import ConfigError
 from models.tagger import TAGS
 from models.tasks.tag.config import TaggedData
 from models.tasks.tag.vocabulary import Vocabulary
 from models.training.config import Split
+from models.training.data import read_part
 
 
 def read_split(data: TaggedData, root: Path, split: Split) -> list[TaggedText]:
@@ -24,19 +24,8 @@ def read_split(data: TaggedData, root: Path, split: Split) -> list[TaggedText]:
 
     Validation is carved from the training set where the config names none.
     """
-    return [sentence for text in _read_texts(data, root, split) for sentence in take_apart(text, data.language)]
-
-
-def _read_texts(data: TaggedData, root: Path, split: Split) -> list[TaggedText]:
-    if split == "train":
-        texts = read_tagged(data.train, root)
-        return texts if data.validation else carve_tagged(texts)[0]
-    if split == "validation" and data.validation is None:
-        return carve_tagged(read_tagged(data.train, root))[1]
-    files = data.validation if split == "validation" else data.test
-    if files is None:
-        raise ConfigError(f"the config names no {split} files (data.{split})")
-    return read_tagged(files, root)
+    texts = read_part(data, split, lambda files: read_tagged(files, root), carve_tagged)
+    return [sentence for text in texts for sentence in take_apart(text, data.language)]
 
 
 def take_apart(text: TaggedText, language: str | None) -> list[TaggedText]:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from contract.manifest import Limits, TagPreprocessing
+from contract.manifest import Limits
+from contract.preprocessing import TagPreprocessing
 from contract.rows import Array, Row
 from contract.tags import TagSet
 from models.architecture import Architecture

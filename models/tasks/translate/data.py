@@ -13,20 +13,12 @@ from models.registry import ConfigError
 from models.tasks.translate.codecs import Codecs
 from models.tasks.translate.config import ParallelData, TranslateConfig
 from models.training.config import Split
-from models.training.data import SEEDS_PER_RUN, VALIDATION_SCALE, TrainingData
+from models.training.data import SEEDS_PER_RUN, VALIDATION_SCALE, TrainingData, read_part
 
 
 def read_split(data: ParallelData, root: Path, split: Split) -> list[Pair]:
     """The pairs of one split; validation is carved from the training set where the config names none."""
-    if split == "train":
-        pairs = read_pairs(data.train, root)
-        return pairs if data.validation else carve(pairs)[0]
-    if split == "validation" and data.validation is None:
-        return carve(read_pairs(data.train, root))[1]
-    files = data.validation if split == "validation" else data.test
-    if files is None:
-        raise ConfigError(f"the config names no {split} files (data.{split})")
-    return read_pairs(files, root)
+    return read_part(data, split, lambda files: read_pairs(files, root), carve)
 
 
 class PairData(TrainingData):

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from contract.manifest import File, Graph, ItemPreprocessing, Licence, Limits, Manifest, TagPreprocessing, Variant
+from contract.manifest import File, Graph, Licence, Limits, Manifest, Variant
+from contract.preprocessing import ItemPreprocessing, TagPreprocessing
 from contract.signature import Attention, PredictSignature, Tensor
 from contract.tasks import TASKS, TaskName
 from service.runtime.bundle import Bundle

@@ -70,7 +70,7 @@ def test_what_evaluation_holds_can_be_left_out_of_training(tmp_path: Path, drop:
 
 
 def test_a_split_without_a_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"names no test file \(data\.test\)"):
+    with pytest.raises(ConfigError, match=r"names no test files \(data\.test\)"):
         read_split(data(), tmp_path, "test")
 
 

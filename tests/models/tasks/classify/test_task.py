@@ -10,7 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from contract.manifest import LabelPreprocessing, Limits
+from contract.manifest import Limits
+from contract.preprocessing import LabelPreprocessing
 from contract.rows import axis_sizes
 from models.registry import ConfigError
 from models.tasks.classify import TASK
