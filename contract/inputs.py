@@ -7,13 +7,15 @@ characters, are in `contract.words`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.images import Pixels
 from contract.items import DUMMY
 
-Row = dict[str, NDArray[np.int64]]
+Row = dict[str, NDArray[Any]]
 
 EXCLUDE, ONLY = 0, 1
 """The `filter_mode` of a row: its filter items may not be recommended, or no others may."""
@@ -56,3 +58,8 @@ def session_row(indices: Sequence[int], filters: Sequence[int], mode: int, k: in
         "filter_mode": np.array(mode, np.int64),
         "k": np.array(k, np.int64),
     }
+
+
+def image_row(pixels: Pixels) -> Row:
+    """A picture: `pixels [size, size, 3]`, 8 bits a colour."""
+    return {"pixels": pixels}

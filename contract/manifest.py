@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from contract.preprocessing import PREPROCESSING, Preprocessing, TextPreprocessing
+from contract.preprocessing import PREPROCESSING, ImagePreprocessing, Preprocessing, TextPreprocessing
 from contract.signature import Frozen, GenerateSignature, GraphKind, PredictSignature, Tensor
 from contract.tasks import TaskName, check_task
 
@@ -203,6 +203,12 @@ class Manifest(Frozen):
     def text(self) -> TextPreprocessing:
         """Preprocessing of a text-to-text model; only for one."""
         assert isinstance(self.preprocessing, TextPreprocessing), f"{self.name} is a model for {self.task!r}"
+        return self.preprocessing
+
+    @property
+    def image(self) -> ImagePreprocessing:
+        """Preprocessing of an image-to-text model; only for one."""
+        assert isinstance(self.preprocessing, ImagePreprocessing), f"{self.name} is a model for {self.task!r}"
         return self.preprocessing
 
     @property

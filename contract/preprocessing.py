@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from contract.images import Fit
 from contract.signature import Frozen
 from contract.tasks import TaskName
 
@@ -76,7 +77,32 @@ class ItemPreprocessing(Frozen):
         return (self.catalogue,)
 
 
-Preprocessing = TextPreprocessing | LabelPreprocessing | TagPreprocessing | ItemPreprocessing
+class ImagePreprocessing(Frozen):
+    """A picture to text.
 
-PREPROCESSING: dict[TaskName, str] = {"translate": "text", "classify": "label", "tag": "tag", "recommend": "items"}
+    A picture is fitted to a square of `size` pixels a side, in which the model sees `grid` (rows, columns) regions; the
+    tokenizer file writes the text.
+    """
+
+    kind: Literal["image"] = "image"
+    size: int = Field(gt=0)
+    fit: Fit
+    grid: tuple[int, int]
+    target_tokenizer: str
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of the bundle that hold it."""
+        return (self.target_tokenizer,)
+
+
+Preprocessing = TextPreprocessing | LabelPreprocessing | TagPreprocessing | ItemPreprocessing | ImagePreprocessing
+
+PREPROCESSING: dict[TaskName, str] = {
+    "translate": "text",
+    "classify": "label",
+    "tag": "tag",
+    "recommend": "items",
+    "caption": "image",
+}
 """Task → the kind of preprocessing it needs."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from contract.signature import Frozen, GenerateSignature, PredictSignature, Signature
 
-TaskName = Literal["translate", "classify", "tag", "recommend"]
+TaskName = Literal["translate", "classify", "tag", "recommend", "caption"]
 
 
 class Task(Frozen):
@@ -47,6 +47,7 @@ TASKS: dict[TaskName, Task] = {
             inputs=(("item_ids", "item_counts", "filter_ids", "filter_mode", "k"),),
             outputs=("candidates", "scores"),
         ),
+        Task(name="caption", shape="generate", inputs=(("pixels",),)),
     )
 }
 

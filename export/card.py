@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from contract.manifest import Manifest, Variant
-from contract.preprocessing import ItemPreprocessing, LabelPreprocessing, TextPreprocessing
+from contract.preprocessing import LabelPreprocessing, TagPreprocessing, TextPreprocessing
 from contract.tasks import TaskName
 
 CARD = "MODEL_CARD.md"
@@ -69,7 +69,7 @@ def _facts(manifest: Manifest) -> str:
         languages = preprocessing.source_language, preprocessing.target_language
         if all(languages):
             rows.insert(1, ("languages", f"{languages[0]} → {languages[1]}"))
-    elif not isinstance(preprocessing, ItemPreprocessing) and preprocessing.language:
+    elif isinstance(preprocessing, LabelPreprocessing | TagPreprocessing) and preprocessing.language:
         rows.insert(1, ("language", preprocessing.language))
     if isinstance(preprocessing, LabelPreprocessing):
         rows.insert(1, ("labels", ", ".join(preprocessing.labels)))

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from contract.manifest import BundleError, Manifest, Precision, Variant, latest_version, load_manifest
+from contract.preprocessing import ImagePreprocessing, TextPreprocessing
 from contract.signature import GenerateSignature, GraphKind, Signature
 from contract.text import TextCodec
 from service.runtime.session import InferenceSession, Provider, ProviderChoice, create_session, resolve_provider
@@ -44,10 +45,11 @@ class Bundle:
 
     @cached_property
     def target(self) -> TextCodec:
-        """The tokenizer of a text-to-text model's target; the source's own where they are one."""
-        text = self.manifest.text
-        joint = text.target_tokenizer == text.source_tokenizer
-        return self.source if joint else TextCodec.load(self.folder / text.target_tokenizer)
+        """The tokenizer that a generate model writes with; the source's own where they are one."""
+        preprocessing = self.manifest.preprocessing
+        assert isinstance(preprocessing, TextPreprocessing | ImagePreprocessing), "one-shot models write no text"
+        joint = isinstance(preprocessing, TextPreprocessing) and len(set(preprocessing.files)) == 1
+        return self.source if joint else TextCodec.load(self.folder / preprocessing.target_tokenizer)
 
     def path(self, kind: GraphKind) -> Path:
         """File of the graph of a kind in the chosen precision."""
