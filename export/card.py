@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from contract.manifest import Manifest, Variant
-from contract.preprocessing import LabelPreprocessing, TagPreprocessing, TextPreprocessing
+from contract.preprocessing import ItemPreprocessing, LabelPreprocessing, TagPreprocessing, TextPreprocessing
 from contract.tasks import TaskName
 
 CARD = "MODEL_CARD.md"
