@@ -15,15 +15,23 @@ class Bridge(nn.Module):
 
     Where sizes and depths agree the state is handed over as it is; else through an affine map of its own for each part
     and layer, with tanh for the hidden part, whose values lie in (-1, 1) (Bahdanau et al. 2015, appendix A.2.2). A
-    decoder deeper than its encoder starts its lower layers from the encoder's first.
+    decoder deeper than its encoder starts its lower layers from the encoder's first. With `mapped` nothing is handed
+    over as it is: where what stands for the final state is of another kind.
     """
 
     def __init__(
-        self, cell: Cell, *, encoder_layers: int, encoder_size: int, decoder_layers: int, decoder_size: int
+        self,
+        cell: Cell,
+        *,
+        encoder_layers: int,
+        encoder_size: int,
+        decoder_layers: int,
+        decoder_size: int,
+        mapped: bool = False,
     ) -> None:
         super().__init__()
         self.sources = [max(encoder_layers - decoder_layers + layer, 0) for layer in range(decoder_layers)]
-        handed_over = encoder_layers == decoder_layers and encoder_size == decoder_size
+        handed_over = not mapped and encoder_layers == decoder_layers and encoder_size == decoder_size
         self.maps = nn.ModuleList(
             nn.ModuleDict({part: nn.Linear(encoder_size, decoder_size) for part in PARTS[cell]})
             for _ in range(0 if handed_over else decoder_layers)

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from models.architectures.bert import BertSizes
-from models.pretrained import PACKAGES
+from models.pretrained.packages import PACKAGES
 from models.registry import parse
 from models.tasks.classify.config import ClassifyConfig
 from models.tasks.masked_language_model.config import MaskedLanguageConfig

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from contract.signature import Frozen
 from models.data.input_tokenizer import InputTokenizerConfig
 from models.data.labelled import LabelledTable
-from models.pretrained import Start
+from models.pretrained.start import Start
 from models.training.config import DataConfig, TrainConfig, TrainingConfig
 
 

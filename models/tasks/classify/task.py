@@ -40,7 +40,7 @@ class ClassifyTask(OneShotTask[ClassifyConfig, ReadingVocabulary]):
     def learn(self, config: ClassifyConfig, root: Path) -> ReadingVocabulary:
         examples = read_split(config.data, root, "train")
         if config.pretrained is not None:
-            codec = config.pretrained.load().codec
+            codec = config.pretrained.load_text().codec
         else:
             codec = train_input_codec((example.text for example in examples), config.tokenizer)
         return ReadingVocabulary(codec, label_names(config.data, examples))

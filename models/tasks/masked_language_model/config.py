@@ -9,7 +9,7 @@ from pydantic import Field
 from models.data.masking import MaskingConfig
 from models.data.texts import TextFile
 from models.data.wordpiece import WordPieceConfig
-from models.pretrained import Start
+from models.pretrained.start import Start
 from models.training.config import DataConfig, TrainConfig
 
 

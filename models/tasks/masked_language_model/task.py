@@ -56,7 +56,7 @@ class MaskedLanguageTask(TrainingTask[MaskedLanguageConfig, Tokens]):
 
     def learn(self, config: MaskedLanguageConfig, root: Path) -> Tokens:
         if config.pretrained is not None:
-            return Tokens(config.pretrained.load().codec)
+            return Tokens(config.pretrained.load_text().codec)
         return Tokens(train_wordpiece(read_split(config.data, root, "train"), config.tokenizer))
 
     def load(self, folder: Path) -> Tokens:
