@@ -8,4 +8,6 @@
 - `labelled`   readers for labelled text: TSV or CSV
 - `input_tokenizer`   tokenizers of models that only read: words, or pieces of them
 - `batches`    length-bucketed batches of token ids
+- `captions`   pictures with captions: a table, and the pictures that it names
+- `pictures`   picture files by name, in folders and tar shards
 """

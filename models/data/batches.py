@@ -91,12 +91,18 @@ def pair_sizes(pairs: Sequence[IdPair]) -> list[tuple[int, ...]]:
 def collate(pairs: list[IdPair], *, pad: int, bos: int, eos: int) -> Batch:
     """One batch of pairs, padded to the longest on each side."""
     sources = [source for source, _ in pairs]
+    target_ids, labels = shift_targets([target for _, target in pairs], pad=pad, bos=bos, eos=eos)
     return Batch(
         source_ids=_padded(sources, pad),
         source_lengths=torch.tensor([len(source) for source in sources]),
-        target_ids=_padded([[bos, *target] for _, target in pairs], pad),
-        labels=_padded([[*target, eos] for _, target in pairs], pad),
+        target_ids=target_ids,
+        labels=labels,
     )
+
+
+def shift_targets(targets: list[list[int]], *, pad: int, bos: int, eos: int) -> tuple[Tensor, Tensor]:
+    """What a generator reads (BOS first) and should write (closed by EOS), `[rows, target]` each, padded."""
+    return _padded([[bos, *ids] for ids in targets], pad), _padded([[*ids, eos] for ids in targets], pad)
 
 
 class Listed(Dataset[Item]):

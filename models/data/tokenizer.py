@@ -13,14 +13,26 @@ from contract.text import SPECIAL_TOKENS, UNK, TextCodec
 from models.data.parallel import Pair
 
 
-class TokenizerConfig(Frozen):
+class BpeConfig(Frozen):
     """How text becomes tokens. `dropout` skips merges at random in training only (Provilkov et al. 2020)."""
 
     vocabulary_size: int = Field(default=4000, ge=len(SPECIAL_TOKENS) + 1)
-    joint: bool = Field(default=True, description="one vocabulary for both languages")
-    lowercase_source: bool = False
     normalisation: Literal["NFC", "NFKC"] = "NFC"
     dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class TokenizerConfig(BpeConfig):
+    """How the texts of two languages become tokens."""
+
+    joint: bool = Field(default=True, description="one vocabulary for both languages")
+    lowercase_source: bool = False
+
+
+def train_codec(texts: list[str], config: BpeConfig) -> TextCodec:
+    """A codec trained on texts as they are."""
+    tokenizer = _train([(texts, False)], config)
+    tokenizer.normalizer = _normaliser(False, config)
+    return TextCodec(tokenizer)
 
 
 def train_codecs(pairs: list[Pair], config: TokenizerConfig) -> tuple[TextCodec, TextCodec]:
@@ -48,7 +60,7 @@ def with_dropout(codec: TextCodec, rate: float) -> TextCodec:
     return TextCodec(tokenizer)
 
 
-def _train(corpora: Iterable[tuple[list[str], bool]], config: TokenizerConfig) -> Tokenizer:
+def _train(corpora: Iterable[tuple[list[str], bool]], config: BpeConfig) -> Tokenizer:
     """A tokenizer trained on texts, each corpus normalised by its own casing before it is counted."""
     tokenizer = Tokenizer(models.BPE(unk_token=UNK))
     # Words carry their leading space as "▁"; punctuation and digits stand alone. Nothing is lost but outer spaces.
@@ -63,6 +75,6 @@ def _train(corpora: Iterable[tuple[list[str], bool]], config: TokenizerConfig) -
     return tokenizer
 
 
-def _normaliser(lower: bool, config: TokenizerConfig) -> normalizers.Normalizer:
+def _normaliser(lower: bool, config: BpeConfig) -> normalizers.Normalizer:
     form = {"NFC": normalizers.NFC, "NFKC": normalizers.NFKC}[config.normalisation]()
     return normalizers.Sequence([form, normalizers.Lowercase()]) if lower else form

@@ -1,0 +1,146 @@
+"""Pictures with captions: a table of captions, and the pictures that it names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import Field
+from torch import Tensor
+
+from contract import images
+from contract.images import Fit, ImageError, Pixels
+from contract.signature import Frozen
+from models.data.lines import DataError, find_column, read_lines
+from models.data.pictures import PictureFile, find_pictures
+
+APOSTROPHES = re.compile("['`\u2019\u00b4]")
+NO_WORD = re.compile(r"[\W_]+")
+SMALLEST_CROP = 0.8
+
+
+class CaptionTable(Frozen):
+    """A tab-separated table with a caption in each row; columns by the names in its first line.
+
+    `splits` are the values of the split column that stand for those of a run, `unused` those that none of them uses.
+    """
+
+    table: str
+    image: str = "image"
+    split: str = "split"
+    caption: str = "caption"
+    splits: dict[str, str] = Field(default={"train": "train", "validation": "dev", "test": "test"})
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and what people said about it, as captions are learnt and scored."""
+
+    name: str
+    file: PictureFile
+    captions: tuple[str, ...]
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the file."""
+        return self.file.read()
+
+    def pixels(self, size: int, fit: Fit, random: np.random.Generator | None = None) -> Pixels:
+        """The picture as a model reads it, `[size, size, 3]`: as it is, or with `random` a variant of it.
+
+        Raises:
+            DataError: the file is no picture that can be read.
+        """
+        content = self.content
+        try:
+            if random is None:
+                return images.read_pixels(content, size, fit)
+            return images.fit_pixels(_vary(images.read_image(content), random), size, fit)
+        except ImageError as error:
+            raise DataError(f"{self.file}: {error}") from error
+
+
+def normalise_caption(text: str) -> str:
+    """A caption as the field scores it: lower-cased words and digits with single spaces between them.
+
+    Apostrophes vanish (`man's` becomes `mans`), other punctuation parts words (`t-shirt` becomes `t shirt`).
+    """
+    composed = unicodedata.normalize("NFC", text).lower()
+    return NO_WORD.sub(" ", APOSTROPHES.sub("", composed)).strip()
+
+
+def read_captions(table: CaptionTable, places: tuple[str, ...], root: Path, split: str) -> list[Picture]:
+    """The pictures of one split with their captions, in the order in which the table first names them.
+
+    Args:
+        table: the captions.
+        places: folders and tar shards of pictures; those without captions are left out.
+        root: the data folder.
+        split: one of the run's.
+
+    Raises:
+        DataError: a file is missing, a line is broken, its split is not known, its caption has no words or its picture
+            is missing, or the split has no caption at all.
+    """
+    if split not in table.splits:
+        raise DataError(f"{root / table.table}: data.captions.splits does not say which captions are those of {split}")
+    captions: dict[str, list[str]] = {}
+    lines: dict[str, str] = {}
+    for line, name, of_split, caption in _rows(table, root):
+        if of_split == table.splits[split]:
+            captions.setdefault(name, []).append(caption)
+            lines.setdefault(name, line)
+    if not captions:
+        raise DataError(f"{root / table.table}: no caption of split {table.splits[split]!r}")
+    files = find_pictures(places, root)
+    for name in captions:
+        if name not in files:
+            raise DataError(f"{lines[name]}: no picture {name!r} in {', '.join(places)}; add it to data.images")
+    return [Picture(name, files[name], tuple(found)) for name, found in captions.items()]
+
+
+def read_pixels(
+    pictures: Sequence[Picture], randoms: Sequence[np.random.Generator | None], size: int, fit: Fit
+) -> Tensor:
+    """Pictures as a model reads them, `[pictures, size, size, 3]`, each with its own source of variation or none.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    read = (picture.pixels(size, fit, random) for picture, random in zip(pictures, randoms, strict=True))
+    return torch.from_numpy(np.stack(list(read)))
+
+
+def _rows(table: CaptionTable, root: Path) -> Iterator[tuple[str, str, str, str]]:
+    """Place, picture, split and caption of each line."""
+    path = root / table.table
+    known = (*table.splits.values(), *table.unused)
+    rows = enumerate(read_lines(path), 1)
+    names = next(rows, (0, ""))[1].split("\t")
+    columns = [find_column(column, names, path) for column in (table.image, table.split, table.caption)]
+    for number, row in rows:
+        cells, place = row.split("\t"), f"{path}:{number}"
+        if len(cells) != len(names):
+            raise DataError(f"{place}: {len(cells)} columns, the first line names {len(names)}")
+        name, split, text = (cells[column] for column in columns)
+        if split not in known:
+            fix = "correct it, or name it in data.captions.splits or data.captions.unused"
+            raise DataError(f"{place}: split {split!r} is none of {', '.join(known)}; {fix}")
+        if not (caption := normalise_caption(text)):
+            raise DataError(f"{place}: the caption {text!r} has no words; write some or leave the line out")
+        yield place, name, split, caption
+
+
+def _vary(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    """A part of at least `SMALLEST_CROP` of each side, mirrored half of the time."""
+    width, height = (round(side * random.uniform(SMALLEST_CROP, 1)) for side in image.size)
+    left, top = random.integers(0, [image.width - width, image.height - height], endpoint=True).tolist()
+    part = image.crop((left, top, left + width, top + height))
+    return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else part
