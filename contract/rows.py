@@ -21,7 +21,7 @@ def axis_sizes(tensors: Sequence[Tensor], row: Row) -> dict[str, int]:
     """Size of every named axis of a row; a scalar counts as the axis of its name.
 
     Raises:
-        ValueError: two tensors disagree about an axis, or one has not the number of axes declared.
+        ValueError: two tensors disagree about an axis, or one has not the axes declared.
     """
     sizes: dict[str, int] = {}
     for tensor in tensors:
@@ -32,8 +32,11 @@ def axis_sizes(tensors: Sequence[Tensor], row: Row) -> dict[str, int]:
         if array.ndim != len(tensor.axes) - 1:
             raise ValueError(f"{tensor.name!r} has {array.ndim} axes in a row, declared are {tensor.axes}")
         for axis, size in zip(tensor.axes[1:], array.shape, strict=True):
-            if sizes.setdefault(str(axis), size) != size:
-                raise ValueError(f"{tensor.name!r} has size {size} along {axis!r}, another input {sizes[str(axis)]}")
+            if isinstance(axis, int):
+                if size != axis:
+                    raise ValueError(f"{tensor.name!r} has sizes {array.shape} in a row, declared are {tensor.axes}")
+            elif sizes.setdefault(axis, size) != size:
+                raise ValueError(f"{tensor.name!r} has size {size} along {axis!r}, another input {sizes[axis]}")
     return sizes
 
 

@@ -7,14 +7,14 @@ Python statement a row would cost as much as the network.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from contract.manifest import Limits, SpecialIds
 from service.runtime.lane import Lane
-from service.runtime.requests import Hypothesis, Search
+from service.runtime.member import Member
 from service.runtime.rows import RowTable
 from service.runtime.search import (
     BeamChoice,
@@ -23,34 +23,17 @@ from service.runtime.search import (
     candidates_needed,
     choose_beams,
     common_prefix,
-    normalised_score,
     place_survivors,
     sample,
 )
 from service.runtime.slots import Slots
 from service.runtime.stepper import Stepper
-from service.runtime.storage import Extents, Rows
+from service.runtime.storage import Rows
 
-_SOURCE_GRAIN = 8
+_GRAIN = 8
 """Tokens. Attention over a memory may pay for its capacity, so it fits closely."""
 _TARGET_GRAIN = 32
 """Tokens. A cache is paid for as far as it is filled, so it need not be laid out anew for every few tokens."""
-
-
-@dataclass
-class Member:
-    """A request among the live rows."""
-
-    search: Search
-    streaming: bool = False
-    hypotheses: list[tuple[Ints, float, bool]] = field(default_factory=list)
-    """Token ids, sum of log-probabilities, and whether the end token was reached, of each finished beam."""
-    best_beam_ended: bool = False
-    streamed: int = 0
-    started: int = 0
-    steps: int = 0
-    generator: np.random.Generator | None = None
-    k: int = 1
 
 
 @dataclass(frozen=True)
@@ -68,13 +51,13 @@ class Batch:
         self._slots = slots
         self._stepper = stepper
         self._special = special
-        self._limits = limits
         self._vocabulary = vocabulary
-        self._rows = RowTable(stepper, slots.count, limits.of("target"))
+        self._target = limits.of("target")
+        self._rows = RowTable(stepper, slots.count, self._target, (axis for axis in slots.limits if axis != "target"))
         self._lanes: dict[tuple[int, int], Lane] = {}
         """By (rows a request stands on, beam width): a beam stands on one row until its first step is done."""
         self._reserved = 0
-        self._longest = {"source": 1, "target": 1}
+        self._longest = dict.fromkeys(("target", *slots.limits), 1)
         self._k = 1
         self._clock = 0
         self._streaming: set[int] = set()
@@ -90,24 +73,28 @@ class Batch:
         """Rows that the next step runs."""
         return self._slots.live
 
-    def join(self, owners: list[int], members: list[Member], values: Mapping[str, Any], lengths: Ints) -> None:
+    def join(
+        self, owners: list[int], members: list[Member], values: Mapping[str, Any], sizes: Mapping[str, Ints]
+    ) -> None:
         """Let requests in, one row each; a beam grows to its width after its first step.
 
         Args:
             owners: a number for each member, unique among the live ones.
             members: what to do with each row.
             values: encode outputs and handed-on inputs, `[len(members), …]`.
-            lengths: `[len(members)]` length of each row along the source axis.
+            sizes: `[len(members)]` size of each row along each named axis of the inputs.
         """
-        self._longest["source"] = max(self._longest["source"], int(lengths.max()))
+        table = self._rows
+        for axis in table.sizes:
+            self._longest[axis] = max(self._longest[axis], int(sizes[axis].max()))
         self._fit()
         rows = self._slots.join(values, len(members))
-        table = self._rows
         table.tokens[rows] = self._special.bos
         table.positions[rows] = 0
         table.totals[rows] = 0.0
-        table.ends[rows] = [min(member.search.max_length, self._limits.of("target")) for member in members]
-        table.sources[rows] = lengths
+        table.ends[rows] = [min(member.search.max_length, self._target) for member in members]
+        for axis, column in table.sizes.items():
+            column[rows] = sizes[axis]
         for row, owner, member in zip(rows, owners, members, strict=True):
             if member.search.sampling is not None:
                 member.generator = np.random.default_rng(member.search.sampling.seed)
@@ -174,7 +161,7 @@ class Batch:
         for index in np.nonzero(over)[0].tolist():
             end = bool(ended[index])
             ids = table.history[rows[index], : lengths[index] - int(end)].copy()
-            self.members[int(lane.owners[index])].hypotheses.append((ids, float(table.totals[rows[index]]), end))
+            self.members[int(lane.owners[index])].found.append((ids, float(table.totals[rows[index]]), end))
         return over
 
     def _step_beams(self, lane: Lane, candidates: Ints, scores: Any) -> Bools | None:
@@ -216,9 +203,9 @@ class Batch:
             ids = self._rows.history[row, : lengths[group] + 1].copy()
             ids[-1] = choice.tokens[group, column]
             end = bool(choice.ended[group, column])
-            member.hypotheses.append((ids[:-1] if end else ids, float(choice.totals[group, column]), end))
+            member.found.append((ids[:-1] if end else ids, float(choice.totals[group, column]), end))
             member.best_beam_ended |= column == 0
-            over[group] |= _search_is_over(member)
+            over[group] |= member.over
         return over
 
     def _grow(self, lane: Lane) -> None:
@@ -228,9 +215,9 @@ class Batch:
             return
         tokens, totals = lane.born
         parents = np.repeat(lane.rows[:, 0], lane.width - 1)
-        used: Extents = {"target": np.ones(len(parents), dtype=np.int64), "source": self._rows.sources[parents]}
-        grown = self._slots.grow(parents, used)
-        self._rows.copy(grown, parents, used=1)
+        table = self._rows
+        grown = self._slots.grow(parents, {axis: column[parents] for axis, column in table.filled.items()})
+        table.copy(grown, parents, used=1)
         rows = np.concatenate([lane.rows, grown.reshape(len(lane), -1)], axis=1)
         self._advance(rows, np.zeros((1, 1), dtype=np.int64), tokens, totals)
         self._lane(lane.width, lane.width).add(rows, lane.owners)
@@ -245,11 +232,11 @@ class Batch:
         for owner in sorted(self._streaming):
             member = self.members[owner]
             if owner in ended:
-                ids = hypotheses(member)[0].token_ids
+                ids = member.hypotheses()[0].token_ids
                 certain = len(ids)
             else:
                 sequences = [self._rows.history[row, : self._rows.positions[row]] for row in self._rows_of(owner)]
-                sequences += [sequence for sequence, _, _ in member.hypotheses]
+                sequences += [sequence for sequence, _, _ in member.found]
                 certain = common_prefix(sequences)
                 ids = sequences[0][:certain].tolist()
             if certain > member.streamed:
@@ -265,7 +252,7 @@ class Batch:
             self._reserved -= self.members.pop(owner).search.beam_size
         self._streaming.difference_update(owners)
         before, table = self.live, self._rows
-        holes, moved = self._slots.leave(rows, {"target": table.positions, "source": table.sources})
+        holes, moved = self._slots.leave(rows, table.filled)
         if len(holes):
             table.copy(holes, moved, self._longest["target"])
             places = np.arange(before)
@@ -274,10 +261,8 @@ class Batch:
                 lane.rows = places[lane.rows]
         live = self.live
         table.vacate(live, before)
-        self._longest = {
-            "source": int(table.sources[:live].max(initial=1)),
-            "target": int(table.positions[:live].max(initial=0)) + 1,
-        }
+        self._longest = {axis: int(column[:live].max(initial=1)) for axis, column in table.sizes.items()}
+        self._longest["target"] = int(table.positions[:live].max(initial=0)) + 1
         self._k = max((member.k for member in self.members.values()), default=1)
 
     def _lane(self, live: int, width: int) -> Lane:
@@ -289,8 +274,8 @@ class Batch:
         While rows are live, every change copies them all, so capacity shrinks only when less than half is needed.
         """
         wanted = {
-            "source": capacity_bucket(self._longest["source"], _SOURCE_GRAIN, self._limits.of("source")),
-            "target": capacity_bucket(self._longest["target"], _TARGET_GRAIN, self._limits.of("target")),
+            axis: capacity_bucket(self._longest[axis], _TARGET_GRAIN if axis == "target" else _GRAIN, limit)
+            for axis, limit in self._slots.limits.items()
         }
         for axis, present in self._slots.capacities.items():
             if self.live and wanted[axis] < present <= 2 * wanted[axis]:
@@ -303,21 +288,3 @@ def capacity_bucket(length: int, grain: int, limit: int) -> int:
     """Capacity for a length: a multiple of the grain, or of four grains where it is longer; at most the limit."""
     step = grain if length <= 4 * grain else 4 * grain
     return min(-(-length // step) * step, limit)
-
-
-def hypotheses(member: Member) -> list[Hypothesis]:
-    """A member's finished hypotheses, best first, as many as were asked for."""
-    penalty = member.search.length_penalty
-    scored = [
-        Hypothesis(ids.tolist(), normalised_score(total, len(ids) + int(ended), penalty), total, ended)
-        for ids, total, ended in member.hypotheses
-    ]
-    scored.sort(key=lambda hypothesis: -hypothesis.score)
-    return scored[: member.search.alternatives]
-
-
-def _search_is_over(member: Member) -> bool:
-    search = member.search
-    if search.length_penalty == 0:
-        return member.best_beam_ended and len(member.hypotheses) >= search.alternatives
-    return len(member.hypotheses) >= search.beam_size

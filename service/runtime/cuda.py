@@ -86,7 +86,7 @@ class CudaStorage:
         """See `Storage`."""
         for index, (to, origin) in enumerate(zip(destination, source, strict=True)):
             part = [
-                min(int(used[axis][index]), size) if axis in used else size
+                min(int(used[axis][index]), size) if isinstance(axis, str) and axis in used else size
                 for axis, size in zip(self.tensor.axes[1:], self._dims, strict=True)
             ]
             self._copy_block(self.address, self._dims, int(to), self.address, self._dims, int(origin), part)

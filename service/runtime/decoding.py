@@ -7,26 +7,30 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contract.rows import pad_rows
 from contract.signature import GenerateSignature
-from service.runtime.batch import Batch, Member, hypotheses
+from service.runtime.batch import Batch
 from service.runtime.bundle import Bundle
 from service.runtime.device import create_storage
 from service.runtime.errors import BeamTooWideError, EngineFailedError
 from service.runtime.explain import Explainer
 from service.runtime.intake import Admission, Intake
-from service.runtime.limits import check_limits
+from service.runtime.limits import check_limits, sample_row
+from service.runtime.member import Member
+from service.runtime.pace import Pace
 from service.runtime.requests import Array, GenerateRequest, Generation, Observer, Search
-from service.runtime.slots import Slots, bytes_per_slot
-from service.runtime.stepper import Encoder, Stepper
+from service.runtime.slots import Slots, bytes_per_slot, capacity_axes
+from service.runtime.stepper import Encoder, Stepper, bucket
 
 _LOG = logging.getLogger(__name__)
 _SAMPLING_K = 256
 _SLOTS = {"cpu": 32, "cuda": 256}
+_WARM_UP_SIZE = 8
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,11 @@ class EngineSettings:
     """Bounds of one engine.
 
     `slots` None takes what suits the provider: on CPU as many rows as the cores' caches hold the state of, on CUDA as
-    many as fill it. `memory_budget` (bytes) caps the slots where the model's rows are large. Between two steps at most
-    `max_encode_rows` newcomers are encoded, `encode_rows` of similar length at a time; while rows are running,
-    newcomers wait for each other up to `patience` steps, since encoding one alone costs half as much again.
+    many as fill it. `memory_budget` (bytes) caps the slots where the model's rows are large.
+
+    Between two steps at most `max_encode_rows` newcomers are encoded, `encode_rows` of similar size at a time, and for
+    no longer than `encode_seconds` or a step takes, but for one of them. While rows are running, newcomers that could
+    be encoded together wait for each other up to `patience` steps, since one sentence alone costs half as much again.
     """
 
     slots: int | None = None
@@ -44,6 +50,7 @@ class EngineSettings:
     max_queue: int = 1024
     max_encode_rows: int = 32
     encode_rows: int = 8
+    encode_seconds: float = 0.01
     patience: int = 3
 
 
@@ -52,8 +59,15 @@ class Ticket(Admission[Generation]):
     """A submitted request, which `cancel()` drops, freeing its slots at the next step."""
 
     request: GenerateRequest
+    sizes: dict[str, int]
+    """By named axis of the inputs."""
     admitted: float = 0.0
     first_token: float = 0.0
+
+    @property
+    def cost(self) -> int:
+        """Tokens of a text; 1 for a picture, as they are all of one size."""
+        return prod(self.sizes.values())
 
 
 class DecodingEngine:
@@ -74,7 +88,7 @@ class DecodingEngine:
         self._observer = observer or Observer()
         self._signature = signature
         manifest = bundle.manifest
-        limits = {"source": manifest.limits.of("source"), "target": manifest.limits.of("target")}
+        limits = {axis: manifest.limits.of(axis) for axis in capacity_axes(signature)}
         affordable = self.settings.memory_budget // max(bytes_per_slot(signature, limits), 1)
         self.slots = int(max(1, min(self.settings.slots or _SLOTS[bundle.provider], affordable)))
         slots = Slots(signature, self.slots, limits, create_storage(bundle.provider))
@@ -83,6 +97,7 @@ class DecodingEngine:
         self._encoder = Encoder(bundle.session("encode"), signature, bundle.provider)
         self._batch = Batch(slots, stepper, manifest.special_ids, manifest.limits, manifest.vocabulary_size)
         self._explainer = Explainer(bundle)
+        self._pace = Pace(self.settings.encode_seconds, self.settings.max_encode_rows)
         self._intake: Intake[Ticket] = Intake(self.settings.max_queue, self._observer)
         self._running: dict[int, Ticket] = {}
         self._fresh: list[Ticket] = []
@@ -106,9 +121,12 @@ class DecodingEngine:
 
     def start(self) -> None:
         """Warm up and start the loop."""
+        row = sample_row(self._signature.inputs, self.bundle.manifest.limits, _WARM_UP_SIZE)
+        if self.bundle.provider == "cuda":
+            self._warm_up_buckets(row)
         self._thread = threading.Thread(target=self._loop, name=f"decoding-{self.bundle.manifest.name}", daemon=True)
         self._thread.start()
-        self._warm_up()
+        self._warm_up(row)
 
     def submit(self, request: GenerateRequest) -> Ticket:
         """Queue a request.
@@ -116,13 +134,14 @@ class DecodingEngine:
         Raises:
             InputTooLongError, BeamTooWideError, QueueFullError, ShuttingDownError: at once, with the reason.
         """
-        self._check(request)
-        ticket = Ticket(request.deadline, request.group, request)
+        ticket = Ticket(request.deadline, request.group, request, self._check(request))
         self._intake.add(ticket)
         return ticket
 
     def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:
-        """Attention of known targets over one source: `[len(token_ids), target, source]`, target including EOS.
+        """Attention of known targets over one source: `[len(token_ids), target, …]`, target including EOS.
+
+        The last axis is the source's tokens, or the regions of a picture.
 
         Raises:
             NoAttentionError: the architecture has none.
@@ -133,22 +152,22 @@ class DecodingEngine:
         """Take no more requests; finish the accepted ones (or drop them), then stop the loop."""
         self._intake.close([self._thread] if self._thread else [], drain=drain, timeout=timeout)
 
-    def _check(self, request: GenerateRequest) -> None:
+    def _check(self, request: GenerateRequest) -> dict[str, int]:
         widest = min(self.slots, self.bundle.manifest.vocabulary_size - 1)
         if request.search.beam_size > widest:
             raise BeamTooWideError(request.search.beam_size, widest)
-        check_limits(self._signature.inputs, request.inputs, self.bundle.manifest.limits)
+        return check_limits(self._signature.inputs, request.inputs, self.bundle.manifest.limits)
 
-    def _warm_up(self) -> None:
+    def _warm_up_buckets(self, row: dict[str, Array]) -> None:
+        """Encode every number of rows that will occur: on CUDA, operators look for their best way at each new shape."""
+        for rows in sorted({bucket(count) for count in range(1, self.settings.encode_rows + 1)}):
+            self._encoder.run(pad_rows(self._signature.inputs, [row] * rows))
+
+    def _warm_up(self, row: dict[str, Array]) -> None:
         """Run a short request of each kind, so that the first caller does not pay for first-time work."""
-        length = min(8, self.bundle.manifest.limits.of("source"))
-        inputs: dict[str, Array] = {
-            "source_ids": np.full(length, self.bundle.manifest.special_ids.unk, dtype=np.int64),
-            "source_lengths": np.asarray(length, dtype=np.int64),
-        }
         beam = min(4, self.slots, self.bundle.manifest.vocabulary_size - 1)
         for search in (Search(max_length=2), Search(beam_size=beam, max_length=2)):
-            self.submit(GenerateRequest(inputs, search)).future.result()
+            self.submit(GenerateRequest(row, search)).future.result()
 
     def _loop(self) -> None:
         while self._running or self._intake.wait():
@@ -173,11 +192,11 @@ class DecodingEngine:
         free = self._batch.free
         if not len(self._intake) or self._hold(free) or not free:
             return
-        newcomers = list(self._intake.take(min(free, self.settings.max_encode_rows), self._fitting))
+        newcomers = list(self._intake.take(min(free, self._pace.rows), self._fitting))
         if not newcomers:
             return
         # Short beside short: padding costs more than small batches do.
-        newcomers.sort(key=self._length)
+        newcomers.sort(key=lambda ticket: ticket.cost)
         for start in range(0, len(newcomers), self.settings.encode_rows):
             self._try_encoding(newcomers[start : start + self.settings.encode_rows])
 
@@ -196,7 +215,7 @@ class DecodingEngine:
         """Whether newcomers that could join wait a step for company; none waits for more than `patience` steps."""
         upcoming = self._intake.upcoming(1)
         ready = min(len(self._intake), free // upcoming[0].request.search.beam_size) if upcoming else 0
-        worthwhile = min(self.settings.encode_rows, -(-len(self._running) // 4))
+        worthwhile = min(self.settings.encode_rows, self._pace.rows, -(-len(self._running) // 4))
         hold = 0 < ready < worthwhile and self._held < self.settings.patience
         self._held = self._held + 1 if hold else 0
         return hold
@@ -213,22 +232,16 @@ class DecodingEngine:
             for ticket in newcomers:
                 self._try_encoding([ticket])
 
-    def _length(self, ticket: Ticket) -> int:
-        """Length of a request along the source axis; 1 for a model without one."""
-        for tensor in self._signature.inputs:
-            if "source" in tensor.axes:
-                return int(ticket.request.inputs[tensor.name].shape[tensor.axes.index("source") - 1])
-        return 1
-
     def _encode(self, tickets: list[Ticket]) -> None:
         started = time.monotonic()
         values = self._encoder.run(pad_rows(self._signature.inputs, [ticket.request.inputs for ticket in tickets]))
-        lengths = np.array([self._length(ticket) for ticket in tickets])
+        sizes = {axis: np.array([ticket.sizes[axis] for ticket in tickets]) for axis in tickets[0].sizes}
         members = [Member(t.request.search, streaming=t.request.on_tokens is not None) for t in tickets]
-        self._batch.join([ticket.number for ticket in tickets], members, values, lengths)
-        ended = time.monotonic()
-        cost = len(tickets) * int(lengths.max())
-        self._observer.encoded(len(tickets), cost, 1.0 - float(lengths.sum()) / cost, ended - started)
+        self._batch.join([ticket.number for ticket in tickets], members, values, sizes)
+        seconds = time.monotonic() - started
+        self._pace.encoded(len(tickets), seconds)
+        cost = len(tickets) * prod(int(column.max()) for column in sizes.values())
+        self._observer.encoded(len(tickets), cost, 1.0 - sum(ticket.cost for ticket in tickets) / cost, seconds)
         for ticket in tickets:
             ticket.admitted = started
             self._running[ticket.number] = ticket
@@ -250,6 +263,7 @@ class DecodingEngine:
             self._fresh.clear()
             return
         ended = time.monotonic()
+        self._pace.stepped(ended - started)
         self._observer.stepped(rows, ended - started)
         for ticket in self._fresh:
             ticket.first_token = ended
@@ -272,7 +286,7 @@ class DecodingEngine:
 
     def _complete(self, ticket: Ticket, member: Member, ended: float) -> None:
         generation = Generation(
-            hypotheses=hypotheses(member),
+            hypotheses=member.hypotheses(),
             queue_seconds=ticket.admitted - ticket.submitted,
             first_token_seconds=ticket.first_token - ticket.submitted,
             total_seconds=ended - ticket.submitted,

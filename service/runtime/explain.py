@@ -12,11 +12,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.rows import axis_sizes
 from contract.signature import GenerateSignature
 from service.runtime.bundle import Bundle
 from service.runtime.errors import NoAttentionError
 from service.runtime.requests import Array
 from service.runtime.session import InferenceSession
+from service.runtime.storage import dimensions
 
 
 class Explainer:
@@ -38,7 +40,9 @@ class Explainer:
         return self._bundle.session("encode", prepack=False)
 
     def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:
-        """Attention `[len(token_ids), longest target + 1, source]` of each target, its EOS included, over one source.
+        """Attention `[len(token_ids), longest target + 1, …]` of each target, its EOS included, over one source.
+
+        The last axis is the source's tokens, or the regions of a picture.
 
         Args:
             inputs: encode inputs of one row, without the rows axis.
@@ -50,7 +54,7 @@ class Explainer:
         if self._signature.explain is None:
             raise NoAttentionError(self._bundle.manifest.name)
         rows = len(token_ids)
-        batch = {name: np.repeat(np.asarray(value)[None], rows, axis=0) for name, value in inputs.items()}
+        alone = {name: np.asarray(value)[None] for name, value in inputs.items()}
         special = self._bundle.manifest.special_ids
         longest = max(len(ids) for ids in token_ids) + 1
         target = np.full((rows, longest), special.pad, dtype=np.int64)
@@ -58,21 +62,23 @@ class Explainer:
         for row, ids in zip(target, token_ids, strict=True):
             row[1 : len(ids) + 1] = ids
         if self._signature.explain == "explain":
+            batch = {name: np.repeat(array, rows, axis=0) for name, array in alone.items()}
             return np.asarray(self._session.run(["attention"], {**batch, "target_ids": target})[0])
-        return self._drive(batch, target)
+        sizes = {**axis_sizes(self._signature.inputs, inputs), "target": longest}
+        return self._drive(alone, target, sizes)
 
-    def _drive(self, batch: dict[str, Array], target: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Run the step variant over the known tokens, keeping each step's attention."""
+    def _drive(self, row: dict[str, Array], target: NDArray[np.int64], sizes: dict[str, int]) -> NDArray[np.float32]:
+        """Encode a row once, then run the step variant over each target's known tokens, keeping every attention."""
         produced = [tensor.name for tensor in self._signature.graph("encode")[1]]
-        values = {**batch, **dict(zip(produced, self._encode.run(produced, batch), strict=True))}
+        encoded = {**row, **dict(zip(produced, self._encode.run(produced, row), strict=True))}
+        values = {name: np.repeat(array, len(target), axis=0) for name, array in encoded.items()}
         feeds: dict[str, Array] = {tensor.name: values[tensor.name] for tensor in self._signature.statics}
         for state in self._signature.states:
             if state.initial is not None:
                 feeds[state.name] = values[state.initial]
             else:
-                sizes = {"source": batch["source_ids"].shape[1], "target": target.shape[1]}
-                shape = [axis if isinstance(axis, int) else sizes[axis] for axis in state.axes[1:]]
-                feeds[state.name] = np.zeros((len(target), *shape), dtype=np.dtype(state.dtype))
+                shape = len(target), *dimensions(state, sizes)
+                feeds[state.name] = np.zeros(shape, dtype=np.dtype(state.dtype))
         successors = [state.successor for state in self._signature.states]
         maps = []
         for position in range(target.shape[1]):

@@ -16,7 +16,7 @@ from service.runtime.bundle import Bundle
 from service.runtime.cutting import Bounds, Extent, Tariff, cut_batch
 from service.runtime.errors import EngineFailedError, NoAttentionError
 from service.runtime.intake import Admission, Intake
-from service.runtime.limits import check_limits
+from service.runtime.limits import check_limits, sample_row
 from service.runtime.predictor import Predictor
 from service.runtime.requests import Array, Observer, Prediction, PredictRequest
 from service.runtime.session import InferenceSession, Provider
@@ -142,21 +142,18 @@ class OneShotEngine:
     def _warm_up(self) -> None:
         """Run batches of one row and of several, so that the first caller does not pay for first-time work.
 
-        Ones are good for everything: ids, lengths and counts. On CUDA the largest batch is among them, since the arena
-        never shrinks: what it will need is taken now, or refused now.
+        On CUDA the largest batch is among them, since the arena never shrinks: what it will need is taken now, or
+        refused now.
         """
-        small = {axis: min(_WARM_UP_SIZE, self._limits.of(axis)) for axis in self._tariff.axes}
+        inputs = self._signature.inputs
+        small = sample_row(inputs, self._limits, _WARM_UP_SIZE)
         runs = [(small, 1), (small, min(4, self._bounds.rows))]
         if self.bundle.provider == "cuda":
-            longest = {axis: self._limits.of(axis) for axis in self._tariff.axes}
-            affordable = self._bounds.cost // self._tariff.extent(longest).cost
+            longest = sample_row(inputs, self._limits)
+            affordable = self._bounds.cost // self._tariff.extent(check_limits(inputs, longest, self._limits)).cost
             runs.append((longest, max(1, min(affordable, self._bounds.rows))))
-        for sizes, count in runs:
-            row = {
-                tensor.name: np.ones([a if isinstance(a, int) else sizes[a] for a in tensor.axes[1:]], tensor.dtype)
-                for tensor in self._signature.inputs
-            }
-            self._predictor.run([row] * count, [check_limits(self._signature.inputs, row, self._limits)] * count)
+        for row, count in runs:
+            self._predictor.run([row] * count, [check_limits(inputs, row, self._limits)] * count)
 
     def _loop(self) -> None:
         while self._intake.wait():

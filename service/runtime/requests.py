@@ -131,7 +131,7 @@ class Observer:
         """A request is worked on, after waiting so long."""
 
     def encoded(self, rows: int, cost: int, padding: float, seconds: float) -> None:
-        """A batch was encoded: `cost` is rows × longest, `padding` the share of it that is empty."""
+        """A batch was encoded: `cost` is rows × longest (pictures count 1), `padding` the share of it that is empty."""
 
     def stepped(self, rows: int, seconds: float) -> None:
         """The live rows took a step."""

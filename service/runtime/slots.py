@@ -19,6 +19,13 @@ from service.runtime.storage import Capacities, Extents, Rows, Storage, row_byte
 StorageFactory = Callable[[Tensor, int, Capacities], Storage]
 
 
+def capacity_axes(signature: GenerateSignature) -> tuple[str, ...]:
+    """Axes of varying size of what a row keeps from step to step: `source`, say, of a memory, `target` of a cache."""
+    kept = (*signature.statics, *signature.states)
+    named = (axis for tensor in kept for axis in tensor.axes[1:] if isinstance(axis, str))
+    return tuple(dict.fromkeys(named))
+
+
 class Slots:
     """State of up to `count` rows of a generate model."""
 

@@ -15,6 +15,11 @@ from service.runtime.slots import Slots
 _MAX_BINDINGS = 1024
 
 
+def bucket(rows: int) -> int:
+    """The next power of two: of rows on CUDA, so that shapes repeat."""
+    return 1 << (rows - 1).bit_length()
+
+
 class Stepper:
     """A step session bound to slots.
 
@@ -49,8 +54,8 @@ class Stepper:
         return self._candidates[:size].reshape(rows, k)[:live], self._scores[:size].reshape(rows, k)[:live]
 
     def _bucket(self, live: int) -> int:
-        """Rows to run: exactly the live ones on CPU; on CUDA the next power of two, so that shapes repeat."""
-        return live if self._device == "cpu" else min(1 << (live - 1).bit_length(), self._slots.count)
+        """Rows to run: exactly the live ones on CPU, their bucket on CUDA."""
+        return live if self._device == "cpu" else min(bucket(live), self._slots.count)
 
     def _bind(self, rows: int, k: int) -> IOBinding:
         binding = self._session.io_binding()
@@ -78,12 +83,13 @@ class Encoder:
         self._outputs = [tensor.name for tensor in signature.graph("encode")[1]]
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-        """Encode outputs and the inputs themselves, by name."""
+        """Encode outputs and the inputs themselves, by name; on CUDA followed by what fills their bucket."""
         if self._device == "cpu":
             return {**inputs, **dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))}
         binding = self._session.io_binding()
         for name, array in inputs.items():
-            binding.bind_cpu_input(name, array)
+            filling = bucket(len(array)) - len(array)
+            binding.bind_cpu_input(name, np.concatenate([array, np.repeat(array[-1:], filling, axis=0)]))
         for name in self._outputs:
             binding.bind_output(name, self._device)
         self._session.run_with_iobinding(binding)

@@ -17,7 +17,7 @@ from contract.signature import Tensor
 
 Capacities = Mapping[str, int]
 Rows = NDArray[np.intp]
-Extents = Mapping[str | int, NDArray[np.int64]]
+Extents = Mapping[str, NDArray[np.int64]]
 """How much of an axis is filled, for each row of a list."""
 
 _WHOLE = slice(None)
@@ -88,7 +88,10 @@ class CpuStorage:
         view = self._view
         # Row by row: NumPy would gather into a temporary first, and the filled part differs from row to row.
         for index, (to, origin) in enumerate(zip(destination.tolist(), source.tolist(), strict=True)):
-            part = [slice(used[axis][index]) if axis in used else _WHOLE for axis in self.tensor.axes[1:]]
+            part = [
+                slice(used[axis][index]) if isinstance(axis, str) and axis in used else _WHOLE
+                for axis in self.tensor.axes[1:]
+            ]
             view[to, *part] = view[origin, *part]
 
     def resize(self, live: int, capacities: Capacities) -> None:

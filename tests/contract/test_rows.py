@@ -50,6 +50,13 @@ def test_outputs_are_cut_along_named_axes_alone() -> None:
     assert (first["words"].shape, second["words"].shape) == ((2, 2, 3), (2, 1, 4))
 
 
+def test_axes_of_a_fixed_size_have_it_and_no_name() -> None:
+    pixels = Tensor(name="pixels", dtype="uint8", axes=("rows", 4, 4, 3))
+    assert axis_sizes([pixels], {"pixels": np.zeros((4, 4, 3), np.uint8)}) == {}
+    with pytest.raises(ValueError, match=r"'pixels' has sizes \(4, 5, 3\) in a row, declared are \('rows', 4, 4, 3\)"):
+        axis_sizes([pixels], {"pixels": np.zeros((4, 5, 3), np.uint8)})
+
+
 def test_inputs_that_disagree_are_refused() -> None:
     broken = row(2, 3) | {"word_counts": np.ones(3, np.int64)}
     with pytest.raises(ValueError, match="'word_counts' has size 3 along 'sentences', another input 2"):

@@ -8,28 +8,48 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.manifest import Limits, SpecialIds
-from service.runtime.batch import Batch, Member, capacity_bucket, hypotheses
+from contract.rows import axis_sizes
+from contract.signature import GenerateSignature
+from service.runtime.batch import Batch, capacity_bucket
+from service.runtime.member import Member
 from service.runtime.requests import Hypothesis, Sampling, Search
-from service.runtime.slots import Slots, bytes_per_slot
+from service.runtime.slots import Slots, bytes_per_slot, capacity_axes
 from service.runtime.storage import CpuStorage
-from tests.service.runtime.toy_model import BOS, EOS, SIGNATURE, VOCABULARY, ToyStepper, encode, log_probabilities
+from tests.service.runtime.toy_model import (
+    BOS,
+    EOS,
+    PICTURES,
+    TEXTS,
+    VOCABULARY,
+    ToyStepper,
+    encode,
+    log_probabilities,
+    row_of,
+    seen,
+)
 
 LIMITS = Limits(source=50, target=40)
 SPECIAL = SpecialIds(pad=0, unk=1, bos=BOS, eos=EOS)
+both = pytest.mark.parametrize("signature", [TEXTS, PICTURES], ids=["texts", "pictures"])
 
 
-def make_batch(count: int) -> Batch:
-    slots = Slots(SIGNATURE, count, {"source": LIMITS.source, "target": LIMITS.target}, CpuStorage)
+def make_batch(signature: GenerateSignature, count: int) -> Batch:
+    slots = Slots(signature, count, {axis: LIMITS.of(axis) for axis in capacity_axes(signature)}, CpuStorage)
     return Batch(slots, ToyStepper(slots), SPECIAL, LIMITS, VOCABULARY)
 
 
-def join(batch: Batch, requests: dict[int, tuple[list[int], Search]], *, streaming: bool = False) -> None:
-    lengths = np.array([len(source) for source, _ in requests.values()])
-    ids = np.zeros((len(lengths), lengths.max()), dtype=np.int64)
-    for row, (source, _) in zip(ids, requests.values(), strict=True):
-        row[: len(source)] = source
+def join(
+    batch: Batch,
+    signature: GenerateSignature,
+    requests: dict[int, tuple[list[int], Search]],
+    *,
+    streaming: bool = False,
+) -> None:
+    rows = [row_of(signature, source) for source, _ in requests.values()]
     members = [Member(search, streaming=streaming) for _, search in requests.values()]
-    batch.join(list(requests), members, encode(ids, lengths), lengths)
+    sizes = [axis_sizes(signature.inputs, row) for row in rows]
+    columns = {axis: np.array([own[axis] for own in sizes]) for axis in sizes[0]}
+    batch.join(list(requests), members, encode(signature, rows), columns)
 
 
 def reference(source: list[int], search: Search) -> list[tuple[list[int], float]]:
@@ -82,12 +102,13 @@ requests_strategy = st.lists(
 )
 
 
+@both
 @settings(max_examples=40, deadline=None)
-@given(requests_strategy, st.integers(5, 12), st.randoms(use_true_random=False))
+@given(requests=requests_strategy, count=st.integers(5, 12), random=st.randoms(use_true_random=False))
 def test_every_request_gets_what_it_would_get_alone(
-    requests: list[tuple[list[int], Search]], count: int, random: object
+    signature: GenerateSignature, requests: list[tuple[list[int], Search]], count: int, random: object
 ) -> None:
-    batch = make_batch(count)
+    batch = make_batch(signature, count)
     waiting = dict(enumerate(requests))
     results: dict[int, list[Hypothesis]] = {}
     dropped: set[int] = set()
@@ -100,13 +121,13 @@ def test_every_request_gets_what_it_would_get_alone(
                 free -= width
                 newcomers[owner] = waiting.pop(owner)
         if newcomers:
-            join(batch, newcomers)
+            join(batch, signature, newcomers)
         if batch.members and random.random() < 0.1:  # type: ignore[attr-defined]
             victim = random.choice(sorted(batch.members))  # type: ignore[attr-defined]
             batch.drop([victim])
             dropped.add(victim)
         if batch.members:
-            results |= {owner: hypotheses(member) for owner, member in batch.step().done}
+            results |= {owner: member.hypotheses() for owner, member in batch.step().done}
     assert batch.free == count
     assert batch.live == 0
     assert set(results) | dropped == set(range(len(requests)))
@@ -118,36 +139,44 @@ def test_every_request_gets_what_it_would_get_alone(
             max_length=min(search.max_length, LIMITS.target),
             alternatives=search.alternatives,
         )
-        expected = reference(source, limited)
+        expected = reference(seen(signature, source), limited)
         assert [hypothesis.token_ids for hypothesis in found] == [ids for ids, _ in expected]
         assert [hypothesis.score for hypothesis in found] == pytest.approx([score for _, score in expected], abs=1e-4)
 
 
+@both
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 5), st.lists(st.integers(4, 10), min_size=1, max_size=9), st.integers(1, 40))
-def test_streamed_ids_are_never_taken_back(beam_size: int, source: list[int], max_length: int) -> None:
-    batch = make_batch(8)
-    join(batch, {7: (source, Search(beam_size=beam_size, max_length=max_length))}, streaming=True)
+@given(
+    beam_size=st.integers(1, 5),
+    source=st.lists(st.integers(4, 10), min_size=1, max_size=9),
+    max_length=st.integers(1, 40),
+)
+def test_streamed_ids_are_never_taken_back(
+    signature: GenerateSignature, beam_size: int, source: list[int], max_length: int
+) -> None:
+    batch = make_batch(signature, 8)
+    join(batch, signature, {7: (source, Search(beam_size=beam_size, max_length=max_length))}, streaming=True)
     streamed: list[int] = []
     done = []
     while not done:
         progress = batch.step()
         streamed += [token for _, ids in progress.streamed for token in ids]
         done = progress.done
-    assert streamed == hypotheses(done[0][1])[0].token_ids
+    assert streamed == done[0][1].hypotheses()[0].token_ids
 
 
 def test_a_sampled_text_depends_on_its_seed_alone() -> None:
     source = [5, 6, 7]
 
     def run(seed: int, neighbours: int) -> list[int]:
-        batch = make_batch(8)
+        batch = make_batch(TEXTS, 8)
         others = {100 + i: ([4 + i], Search(max_length=30, sampling=Sampling(seed=i))) for i in range(neighbours)}
-        join(batch, {**others, 1: (source, Search(max_length=30, sampling=Sampling(seed=seed, top_k=VOCABULARY)))})
+        mine = Search(max_length=30, sampling=Sampling(seed=seed, top_k=VOCABULARY))
+        join(batch, TEXTS, {**others, 1: (source, mine)})
         while True:
             for owner, member in batch.step().done:
                 if owner == 1:
-                    return hypotheses(member)[0].token_ids
+                    return member.hypotheses()[0].token_ids
 
     assert run(3, 0) == run(3, 5)
     assert len({tuple(run(seed, 0)) for seed in range(6)}) > 1
@@ -170,4 +199,10 @@ def test_capacity_bucket(length: int, grain: int, limit: int, capacity: int) -> 
 
 
 def test_bytes_per_slot_counts_replaced_states_twice() -> None:
-    assert bytes_per_slot(SIGNATURE, {"source": 10, "target": 5}) == 8 + 10 * 2 * 4 + 2 * (3 * 4) + 2 * 5 * 4
+    assert bytes_per_slot(TEXTS, {"source": 10, "target": 5}) == 8 + 10 * 2 * 4 + 2 * (3 * 4) + 2 * 5 * 4
+    assert bytes_per_slot(PICTURES, {"target": 5}) == 4 * 2 * 4 + 2 * (3 * 4) + 2 * 5 * 4
+
+
+def test_capacity_is_kept_along_axes_whose_size_varies() -> None:
+    assert capacity_axes(TEXTS) == ("source", "target")
+    assert capacity_axes(PICTURES) == ("target",)

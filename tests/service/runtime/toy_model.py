@@ -1,16 +1,18 @@
-"""A generate model in NumPy, for the slots and the batch: its candidates depend on every token of its own past.
+"""Generate models in NumPy, for the slots and the batch: their candidates depend on every token of their own past.
 
-It reads and writes the slots' memory at their addresses, as ONNX Runtime does.
+One reads texts, the other pictures. They read and write the slots' memory at their addresses, as ONNX Runtime does.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.rows import pad_rows
 from contract.signature import GenerateSignature, State, Tensor
 from service.runtime.slots import Slots
 from service.runtime.storage import Storage
@@ -18,7 +20,13 @@ from service.runtime.storage import Storage
 VOCABULARY = 11
 BOS, EOS = 2, 3
 
-SIGNATURE = GenerateSignature(
+REGIONS = 4
+
+_STATES = (
+    State(name="hidden", dtype="float32", axes=("rows", 3), initial="start", write="replaced"),
+    State(name="cache", dtype="float32", axes=("rows", 2, "target", 1), write="at_position"),
+)
+TEXTS = GenerateSignature(
     inputs=(
         Tensor(name="source_ids", dtype="int64", axes=("rows", "source")),
         Tensor(name="source_lengths", dtype="int64", axes=("rows",)),
@@ -27,18 +35,37 @@ SIGNATURE = GenerateSignature(
         Tensor(name="source_lengths", dtype="int64", axes=("rows",)),
         Tensor(name="memory", dtype="float32", axes=("rows", "source", 2)),
     ),
-    states=(
-        State(name="hidden", dtype="float32", axes=("rows", 3), initial="start", write="replaced"),
-        State(name="cache", dtype="float32", axes=("rows", 2, "target", 1), write="at_position"),
-    ),
+    states=_STATES,
+)
+PICTURES = GenerateSignature(
+    inputs=(Tensor(name="pixels", dtype="uint8", axes=("rows", 2, 2, 3)),),
+    statics=(Tensor(name="memory", dtype="float32", axes=("rows", REGIONS, 2)),),
+    states=_STATES,
 )
 
 
-def encode(source_ids: NDArray[Any], source_lengths: NDArray[Any]) -> dict[str, Any]:
-    """Encode outputs and inputs of a padded batch."""
-    memory = np.stack([source_ids, source_ids * 2], axis=-1).astype(np.float32)
-    start = np.repeat(source_lengths[:, None], 3, axis=1).astype(np.float32)
-    return {"source_ids": source_ids, "source_lengths": source_lengths, "memory": memory, "start": start}
+def row_of(signature: GenerateSignature, source: list[int]) -> dict[str, NDArray[Any]]:
+    """A source as the model's inputs; a picture shows the first of it, over and over."""
+    if signature is TEXTS:
+        return {"source_ids": np.array(source), "source_lengths": np.array(len(source))}
+    pixels = np.resize(np.array(seen(signature, source), np.uint8), (REGIONS, 1)).repeat(3, axis=1)
+    return {"pixels": pixels.reshape(2, 2, 3)}
+
+
+def seen(signature: GenerateSignature, source: list[int]) -> list[int]:
+    """What the model sees of a source."""
+    return source if signature is TEXTS else np.resize(source, REGIONS).tolist()
+
+
+def encode(signature: GenerateSignature, rows: Sequence[dict[str, NDArray[Any]]]) -> dict[str, Any]:
+    """Encode outputs and inputs of a batch."""
+    batch = pad_rows(signature.inputs, rows)
+    if signature is TEXTS:
+        lengths, sources = batch["source_lengths"], batch["source_ids"]
+    else:
+        lengths, sources = np.full(len(rows), REGIONS), batch["pixels"][..., 0].reshape(len(rows), REGIONS)
+    memory = np.stack([sources, sources * 2], axis=-1).astype(np.float32)
+    return {**batch, "memory": memory, "start": np.repeat(lengths[:, None], 3, axis=1).astype(np.float32)}
 
 
 def log_probabilities(source: list[int], tokens: list[int]) -> NDArray[np.float64]:
@@ -67,7 +94,7 @@ class ToyStepper:
             position = int(self.positions[row])
             outputs["next.cache"][row, :, position, 0] = self.token_ids[row]
             outputs["next.hidden"][row] = inputs["hidden"][row] + 1
-            length = int(inputs["source_lengths"][row])
+            length = int(inputs["source_lengths"][row]) if "source_lengths" in inputs else REGIONS
             source = inputs["memory"][row, :length, 0].astype(int).tolist()
             tokens = outputs["next.cache"][row, 1, : position + 1, 0].astype(int).tolist()
             assert outputs["next.hidden"][row].tolist() == [length + position + 1] * 3
