@@ -6,9 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from contract.images import Fit
 from contract.signature import Frozen
 from contract.tasks import TaskName
+
+Fit = Literal["squeeze", "crop"]
+"""How a picture becomes a square: *squeeze* the whole of it, whatever its proportions, or *crop* its middle."""
 
 
 class TextPreprocessing(Frozen):
