@@ -1,0 +1,85 @@
+"""Training of a captioner: smoothed cross-entropy, what attention learns beside it, judged by BLEU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from contract.text import TextCodec
+from models.image_generator import ImageGenerator
+from models.tasks.caption.config import CaptionTraining
+from models.tasks.caption.data import CaptionBatch, References
+from models.tasks.caption.objectives import Reinforce, attend_everywhere
+from models.tasks.caption.scores import bleu
+from models.training.decode import greedy_decode
+from models.training.loss import smoothed_cross_entropy
+from models.training.module import TrainingModule, weight_groups
+
+
+class CaptionModule(TrainingModule):
+    """Logs `train_loss`, `validation_loss` and `validation_bleu_1` to `_4` of greedy captions.
+
+    The losses are cross-entropies; what attention learns from beside them is not in them.
+    """
+
+    model: ImageGenerator
+
+    def __init__(
+        self,
+        model: ImageGenerator,
+        config: CaptionTraining,
+        codec: TextCodec,
+        *,
+        seed: int,
+        total_steps: int,
+        max_length: int,
+    ) -> None:
+        super().__init__(model, config, seed=seed, total_steps=total_steps)
+        self.config = config
+        self.codec = codec
+        self.max_length = max_length
+        self.reinforce = Reinforce(codec.vocabulary_size, reward=config.reinforce, entropy=config.entropy)
+        self._hypotheses: list[str] = []
+        self._references: list[References] = []
+        model.encoder.requires_grad_(config.encoder == "fine-tuned")
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The encoder's parameters learn at a rate of their own."""
+        encoder = list(self.model.encoder.parameters())
+        known = set(encoder)
+        others = [parameter for parameter in self.parameters() if parameter not in known]
+        rate = self.config.encoder_rate * self.config.learning_rate
+        return weight_groups(others) + weight_groups(encoder, lr=rate)
+
+    def training_step(self, batch: CaptionBatch, _index: int) -> Tensor:
+        taught = self.model.teach(batch.inputs, batch.target_ids)
+        loss = self._cross_entropy(taught.logits, batch.labels, self.config.label_smoothing)
+        self.log_mean("train_loss", loss, rows=len(batch.labels), bar=True)
+        real = batch.labels.ne(self.codec.pad)
+        if taught.choice_log_probs is not None and taught.entropy is not None:
+            loss = loss + self.reinforce(taught.logits, batch.labels, taught.choice_log_probs, taught.entropy, real)
+        elif taught.weights is not None and self.config.doubly_stochastic:
+            loss = loss + self.config.doubly_stochastic * attend_everywhere(taught.weights, real)
+        return loss
+
+    def validation_step(self, batch: CaptionBatch, _index: int) -> None:
+        logits = self.model(batch.inputs, batch.target_ids)
+        self.log_mean("validation_loss", self._cross_entropy(logits, batch.labels), rows=len(batch.labels))
+        with torch.autocast(self.device.type, enabled=False):  # what is exported first is fp32
+            rows = greedy_decode(
+                self.model, batch.inputs, bos=self.codec.bos, eos=self.codec.eos, max_length=self.max_length
+            )
+        self._hypotheses += [self.codec.decode(ids) for ids in rows]
+        self._references += batch.references
+
+    def on_validation_epoch_end(self) -> None:
+        for name, score in bleu(self._hypotheses, self._references).items():
+            self.log_mean(f"validation_{name}", score, rows=1, bar=name == "bleu_4")
+        self._hypotheses, self._references = [], []
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        return smoothed_cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), smoothing=smoothing, ignored=self.codec.pad
+        )
