@@ -72,7 +72,20 @@ def _masked_language_model(fields: Fields) -> None:
     fields["training"]["batch_tokens"] = 400
 
 
+def _caption(fields: Fields) -> None:
+    """An encoder of two stages that sees 4 × 4 regions in pictures of 32 pixels a side."""
+    stage = {"blocks": 1, "kernel_size": 3, "stride": 2, "expansion": 2, "channels": 8}
+    fields["architecture"]["encoder"] = {"image_size": 32, "stem_size": 4, "stages": [stage, stage], "head_size": 16}
+    fields["data"] |= {
+        "images": ("pictures/train.tar", "pictures/loose"),
+        "captions": {"table": "pictures/captions.tsv", "unused": ("unused",)},
+    }
+    fields["tokenizer"]["vocabulary_size"] = 80
+    fields["training"] |= {"batch_tokens": 200, "frozen_epochs": 0}
+
+
 SHRINK: dict[str, Callable[[Fields], None]] = {
+    "caption": _caption,
     "classify": _classify,
     "masked-language-model": _masked_language_model,
     "recommend": _recommend,
