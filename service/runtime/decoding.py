@@ -50,7 +50,7 @@ class EngineSettings:
     max_queue: int = 1024
     max_encode_rows: int = 32
     encode_rows: int = 8
-    encode_seconds: float = 0.01
+    encode_seconds: float = 0.02
     patience: int = 3
 
 

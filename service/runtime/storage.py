@@ -65,6 +65,7 @@ class CpuStorage:
     def __init__(self, tensor: Tensor, slots: int, limits: Capacities) -> None:
         self.tensor = tensor
         self._slots = slots
+        self._axes = [str(axis) for axis in tensor.axes[1:]]
         # Zeroed pages are finite numbers and cost nothing until they are touched.
         self._flat = np.zeros(slots * prod(dimensions(tensor, limits)), dtype=np.dtype(tensor.dtype))
         self._view = self._at(dimensions(tensor, limits))
@@ -88,10 +89,7 @@ class CpuStorage:
         view = self._view
         # Row by row: NumPy would gather into a temporary first, and the filled part differs from row to row.
         for index, (to, origin) in enumerate(zip(destination.tolist(), source.tolist(), strict=True)):
-            part = [
-                slice(used[axis][index]) if isinstance(axis, str) and axis in used else _WHOLE
-                for axis in self.tensor.axes[1:]
-            ]
+            part = [slice(used[axis][index]) if axis in used else _WHOLE for axis in self._axes]
             view[to, *part] = view[origin, *part]
 
     def resize(self, live: int, capacities: Capacities) -> None:
