@@ -5,7 +5,7 @@
 - `tasks`      which graphs and tensors each task needs
 - `manifest`   the bundle's frozen, versioned, hashed description
 - `rows`, `inputs`  rows of different sizes as a batch and back; one row, as every task feeds it
-- XX of a model's inputs, as every task feeds it
+- `images`     pictures as models read them; `headers` what their files say of themselves
 - `text`       tokenisation, the same in training and in serving
 - `words`      words and their characters, as taggers read them
 - `tags`       tags, the entities that they spell, and (`viterbi`) the best of their sequences

@@ -2,9 +2,12 @@
 
 - `work`       what every task has in common: an item, the work that it is, its result
 - `errors`, `limits`  what a task refuses
+- `writing`    what tasks have in common whose model writes text
 - `translate`  text → sentences → ids → the engine's requests → translations
 - `growing`    text that grows token by token and is never taken back
 - `attention`  attention maps of translations
+- `caption`    picture → pixels → the engine's request → captions
+- `regions`, `overlay`  attention maps of captions, and pictures of them
 - `classify`   text → labels and their probabilities
 - `maps`       attention maps of a text that was read
 - `tag`        text → sentences → words → entities, placed in the text

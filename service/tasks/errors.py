@@ -28,6 +28,12 @@ class TextTooLongError(TaskRefusalError):
     reason = "input-too-long"
 
 
+class PictureError(TaskRefusalError):
+    """What was sent is no picture that can be read."""
+
+    reason = "invalid-image"
+
+
 class TooManySentencesError(TaskRefusalError):
     """A request's texts hold more sentences than may be queued at once."""
 

@@ -7,34 +7,18 @@ from dataclasses import dataclass, replace
 
 from contract.inputs import text_row
 from contract.sentences import Sentence, split_sentences
-from contract.signature import GenerateSignature
 from contract.text import EOS, Encoding
-from service.runtime.bundle import Bundle
-from service.runtime.decoding import DecodingEngine
-from service.runtime.errors import NoAttentionError
 from service.runtime.requests import GenerateRequest, Generation, Hypothesis, Search
 from service.runtime.search import normalised_score
 from service.tasks.attention import AttentionMap, SentenceAttention, attention_map, source_tokens
-from service.tasks.errors import (
-    BadOptionError,
-    BeamLimitError,
-    EmptyTextError,
-    TextTooLongError,
-    check_characters,
-    check_explained,
-)
-from service.tasks.limits import RequestLimits
+from service.tasks.errors import EmptyTextError, TextTooLongError, check_characters, check_explained
+from service.tasks.writing import SearchOptions, Writer
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to translate; None takes the bundle's default."""
+class Options(SearchOptions):
+    """How to translate. With `truncate`, sentences beyond the model's limit are cut instead of refused."""
 
-    beam_size: int | None = None
-    length_penalty: float | None = None
-    max_length: int | None = None
-    alternatives: int = 0
-    explain: bool = False
     truncate: bool = False
 
 
@@ -74,38 +58,8 @@ class Translation:
     unfinished: bool
 
 
-class Translator:
+class Translator(Writer):
     """What stands before and after the model of one bundle."""
-
-    def __init__(self, bundle: Bundle, engine: DecodingEngine, limits: RequestLimits | None = None) -> None:
-        self.engine = engine
-        self._bundle = bundle
-        self._manifest = bundle.manifest
-        self._limits = limits or RequestLimits()
-
-    def search(self, options: Options) -> Search:
-        """The search that a request's options describe, `max_length` aside.
-
-        Raises:
-            NoAttentionError: an explanation of a model without attention.
-            BeamLimitError: a beam wider than the limit.
-            BadOptionError: more alternatives than the beam holds, or a longer output than the model's limit.
-        """
-        defaults = self._manifest.decoding_defaults
-        wanted = options.alternatives + 1
-        beam_size = options.beam_size or max(defaults.beam_size, wanted)
-        if beam_size > self._limits.beam_size:
-            raise BeamLimitError(beam_size, self._limits.beam_size)
-        if wanted > beam_size:
-            detail = f"a beam of {beam_size} holds {beam_size - 1} alternatives: ask for fewer, or widen beam_size"
-            raise BadOptionError(detail, "alternatives")
-        limit = self._manifest.limits.of("target")
-        if options.max_length is not None and options.max_length > limit:
-            raise BadOptionError(f"{options.max_length} is above this model's limit of {limit} tokens", "max_length")
-        if options.explain and self._attention_axes is None:
-            raise NoAttentionError(self._manifest.name)
-        penalty = defaults.length_penalty if options.length_penalty is None else options.length_penalty
-        return Search(beam_size=beam_size, length_penalty=penalty, max_length=limit, alternatives=wanted)
 
     def read(self, text: str, options: Options, field: str) -> Paragraph:
         """A text as the work that it is. `field` names the text in errors.
@@ -178,16 +132,6 @@ class Translator:
         ]
         return replace(translation, best=explained[0], alternatives=explained[1:])
 
-    def text(self, hypothesis: Hypothesis) -> str:
-        """Text of one sentence's hypothesis."""
-        return self._bundle.target.decode(hypothesis.token_ids)
-
-    @property
-    def _attention_axes(self) -> tuple[str, ...] | None:
-        signature = self._manifest.signature
-        assert isinstance(signature, GenerateSignature)
-        return None if signature.attention is None else tuple(map(str, signature.attention.axes))
-
     def _read_sentence(self, sentence: Sentence, options: Options, field: str) -> Piece:
         source = self._bundle.source.source(sentence.text)
         length, limit = len(source.ids), self._manifest.limits.of("source")
@@ -219,7 +163,7 @@ class Translator:
         return Rendering(text, normalised_score(log_probability, length, search.length_penalty))
 
     def _targets(self, hypothesis: Hypothesis) -> list[str]:
-        tokens = self._bundle.target.tokens(hypothesis.token_ids)
+        tokens = self.codec.tokens(hypothesis.token_ids)
         return [*tokens, EOS] if hypothesis.finished else tokens
 
 
