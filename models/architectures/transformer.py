@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Self
 
-import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from contract.signature import Attention, GenerateSignature, State
+from contract.signature import Attention, GenerateSignature
 from contract.signature import Tensor as TensorSpec
 from models.architecture import Generator, Tensors
 from models.layers.dropout import Dropout
-from models.layers.exportable import axis_size
-from models.layers.transformer import DecoderLayer, EncoderLayer, StepMemory, sinusoids
+from models.layers.transformer import EncoderLayer, sinusoids
+from models.layers.transformer_decoder import Memory, TransformerDecoder, embed, embed_step
 from models.registry import ArchitectureConfig, register
 
 
@@ -48,8 +46,7 @@ class Transformer(Generator):
     """Vaswani et al. 2017, "Attention Is All You Need", with the norm first (Xiong et al. 2020).
 
     The target embedding is the output projection too (Press and Wolf 2017), and the source embedding as well when the
-    vocabulary is shared. States: a key and a value cache per layer, and the
-    memory projected for it, which no step changes; statics: what stands at the memory's last position.
+    vocabulary is shared. States and statics are those of the decoder.
     """
 
     config: TransformerConfig
@@ -66,7 +63,7 @@ class Transformer(Generator):
         shape = (size, config.num_heads, config.feed_forward_size, config.dropout, config.activation_dropout)
         self.encoder = nn.ModuleList(EncoderLayer(*shape) for _ in range(config.encoder_layers))
         self.encoder_norm = nn.LayerNorm(size)
-        self.decoder = nn.ModuleList(DecoderLayer(*shape) for _ in range(config.decoder_layers))
+        self.decoder = TransformerDecoder(config.decoder_layers, *shape)
         self.decoder_norm = nn.LayerNorm(size)
         for module in self.modules():
             if isinstance(module, nn.Embedding):
@@ -76,107 +73,52 @@ class Transformer(Generator):
 
     @property
     def signature(self) -> GenerateSignature:
-        heads = self.config.num_heads
-        size = self.config.hidden_size // heads
         lengths = TensorSpec(name="source_lengths", dtype="int64", axes=("rows",))
-        layers = range(self.config.decoder_layers)
         return GenerateSignature(
             inputs=(TensorSpec(name="source_ids", dtype="int64", axes=("rows", "source")), lengths),
-            statics=(
-                lengths,
-                *(
-                    TensorSpec(name=f"layer.{i}.last_{kind}", dtype="float32", axes=("rows", 1, heads * size))
-                    for i in layers
-                    for kind in ("key", "value")
-                ),
-            ),
-            states=tuple(
-                state
-                for i in layers
-                for kind in ("key", "value")
-                for state in (
-                    State(
-                        name=f"layer.{i}.{kind}",
-                        dtype="float32",
-                        axes=("rows", heads, "target", size),
-                        write="at_position",
-                    ),
-                    State(
-                        name=f"layer.{i}.memory_{kind}",
-                        dtype="float32",
-                        axes=("rows", heads, "source", size),
-                        initial=f"layer.{i}.memory_{kind}",
-                        write="unchanged",
-                    ),
-                )
-            ),
+            statics=(lengths, *self.decoder.statics()),
+            states=self.decoder.states("source"),
             attention=Attention(axes=("target", "source")),
             explain="explain",
         )
 
     def encode(self, inputs: Tensors) -> dict[str, Tensor]:
-        lengths = inputs["source_lengths"]
-        rows = torch.arange(lengths.shape[0], device=lengths.device)  # len() would freeze the axis in the export
-        encoded = {}
-        for i, memory in enumerate(self._project(self._read(inputs))):
-            for kind, projected in zip(("key", "value"), memory, strict=True):
-                encoded[f"layer.{i}.memory_{kind}"] = projected
-                last = projected[rows, :, lengths - 1]
-                encoded[f"layer.{i}.last_{kind}"] = last.flatten(1).unsqueeze(1)
-        return encoded
-
-    def _read(self, inputs: Tensors) -> Tensor:
-        """The memory: what the encoder makes of the source, `[rows, source, hidden]`."""
-        source_ids, lengths = inputs["source_ids"], inputs["source_lengths"]
-        embedding = self.target_embedding if self.config.share_embeddings else self.source_embedding
-        x = self.dropout(self._embed(embedding, source_ids))
-        for layer in self.encoder:
-            x = layer(x, lengths)
-        memory: Tensor = self.encoder_norm(x)
-        return memory
-
-    def _project(self, memory: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values of every decoder layer, `[rows, heads, source, hidden / heads]`."""
-        return [layer.cross_attention.project(memory) for layer in self.decoder]
+        return self.decoder.encoded(self._read(inputs), inputs["source_lengths"])
 
     def forward(self, inputs: Tensors, target_ids: Tensor) -> Tensor:
-        hidden, _ = self._decode(self._project(self._read(inputs)), inputs["source_lengths"], target_ids)
-        return F.linear(self.decoder_norm(hidden), self.target_embedding.weight)
+        hidden, _ = self._decode(self._read(inputs), inputs["source_lengths"], target_ids)
+        return self._logits(hidden)
 
     def explain(self, inputs: Tensors, target_ids: Tensor) -> Tensor:
         """Mean over the heads of the last layer; row t is the attention that predicts token t + 1."""
-        memory, lengths = self._project(self._read(inputs)), inputs["source_lengths"]
+        memory, lengths = self._read(inputs), inputs["source_lengths"]
         _, query = self._decode(memory, lengths, target_ids)
-        return self.decoder[-1].cross_attention.weights(query, memory[-1][0], lengths)
+        return self.decoder.explain(query, memory, lengths)
 
     def step(
         self, token_ids: Tensor, position: Tensor, statics: Tensors, states: Tensors
     ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
-        # A time axis of one throughout: the fused operators want it, and adding it once costs less than at each.
-        x = self.target_embedding(token_ids.unsqueeze(1)) * math.sqrt(self.config.hidden_size)
-        x = x + F.embedding(position.unsqueeze(1), self.get_buffer("positions"))
-        here, capacity = position.to(torch.int32), axis_size(states["layer.0.key"], 2)
-        last, source = (statics["source_lengths"] - 1).to(torch.int32), axis_size(states["layer.0.memory_key"], 2)
-        following: dict[str, Tensor] = {}
-        for i, layer in enumerate(self.decoder):
-            names = [f"layer.{i}.{name}" for name in ("key", "value", "memory_key", "memory_value")]
-            keys, values, memory_keys, memory_values = (states[name] for name in names)
-            ends = statics[f"layer.{i}.last_key"], statics[f"layer.{i}.last_value"]
-            memory = StepMemory(*ends, memory_keys, memory_values, last, source)
-            x, after = layer.step(x, here, capacity, keys, values, memory)
-            following |= zip(names, after, strict=True)
-        return F.linear(self.decoder_norm(x), self.target_embedding.weight).squeeze(1), following, None
+        x = embed_step(self.target_embedding, token_ids, position, self.get_buffer("positions"))
+        hidden, following = self.decoder.step(x, position, statics["source_lengths"] - 1, statics, states)
+        return self._logits(hidden).squeeze(1), following, None
 
-    def _decode(
-        self, memory: list[tuple[Tensor, Tensor]], lengths: Tensor, target_ids: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _read(self, inputs: Tensors) -> Memory:
+        """What the decoder reads of the source."""
+        source_ids, lengths = inputs["source_ids"], inputs["source_lengths"]
+        embedding = self.target_embedding if self.config.share_embeddings else self.source_embedding
+        x = self._embed(embedding, source_ids)
+        for layer in self.encoder:
+            x = layer(x, lengths)
+        return self.decoder.project(self.encoder_norm(x))
+
+    def _decode(self, memory: Memory, lengths: Tensor, target_ids: Tensor) -> tuple[Tensor, Tensor]:
         """Output of the last layer and what it asked the memory, each `[rows, target, hidden]`."""
-        x = query = self.dropout(self._embed(self.target_embedding, target_ids))
-        for layer, (keys, values) in zip(self.decoder, memory, strict=True):
-            x, query = layer(x, keys, values, lengths)
-        return x, query
+        return self.decoder(self._embed(self.target_embedding, target_ids), memory, lengths)
 
     def _embed(self, embedding: nn.Module, ids: Tensor) -> Tensor:
-        """`ids [rows, time]` → `[rows, time, hidden]`, scaled, with positions added (section 3.4)."""
-        scaled: Tensor = embedding(ids) * math.sqrt(self.config.hidden_size)
-        return scaled + self.positions[: ids.shape[1]]
+        """`ids [rows, time]` → `[rows, time, hidden]`."""
+        return self.dropout(embed(embedding, ids, self.get_buffer("positions")[: ids.shape[1]]))
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        """`hidden […, hidden]` → `[…, vocabulary]`."""
+        return F.linear(self.decoder_norm(hidden), self.target_embedding.weight)
