@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field
 from torch import Tensor
 
 from contract import images
@@ -25,18 +24,32 @@ NO_WORD = re.compile(r"[\W_]+")
 SMALLEST_CROP = 0.8
 
 
+class SplitNames(Frozen):
+    """What a table calls the splits of a run; None: it has no such split."""
+
+    train: str | None = "train"
+    validation: str | None = "dev"
+    test: str | None = "test"
+
+
 class CaptionTable(Frozen):
     """A tab-separated table with a caption in each row; columns by the names in its first line.
 
-    `splits` are the values of the split column that stand for those of a run, `unused` those that none of them uses.
+    `unused` are values of the split column that no split of a run uses. A table without such a column has `split` null:
+    all its captions are for training.
     """
 
     table: str
     image: str = "image"
-    split: str = "split"
+    split: str | None = "split"
     caption: str = "caption"
-    splits: dict[str, str] = Field(default={"train": "train", "validation": "dev", "test": "test"})
+    splits: SplitNames = SplitNames()
     unused: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> SplitNames:
+        """The splits that the table tells apart."""
+        return SplitNames(train=None, validation=None, test=None) if self.split is None else self.splits
 
 
 @dataclass(frozen=True)
@@ -76,29 +89,27 @@ def normalise_caption(text: str) -> str:
     return NO_WORD.sub(" ", APOSTROPHES.sub("", composed)).strip()
 
 
-def read_captions(table: CaptionTable, places: tuple[str, ...], root: Path, split: str) -> list[Picture]:
-    """The pictures of one split with their captions, in the order in which the table first names them.
+def read_captions(table: CaptionTable, places: tuple[str, ...], root: Path, split: str | None = None) -> list[Picture]:
+    """The pictures of a split with their captions, in the order in which the table first names them.
 
     Args:
         table: the captions.
         places: folders and tar shards of pictures; those without captions are left out.
         root: the data folder.
-        split: one of the run's.
+        split: a value of the split column; None takes all there is.
 
     Raises:
         DataError: a file is missing, a line is broken, its split is not known, its caption has no words or its picture
             is missing, or the split has no caption at all.
     """
-    if split not in table.splits:
-        raise DataError(f"{root / table.table}: data.captions.splits does not say which captions are those of {split}")
     captions: dict[str, list[str]] = {}
     lines: dict[str, str] = {}
     for line, name, of_split, caption in _rows(table, root):
-        if of_split == table.splits[split]:
+        if split is None or of_split == split:
             captions.setdefault(name, []).append(caption)
             lines.setdefault(name, line)
     if not captions:
-        raise DataError(f"{root / table.table}: no caption of split {table.splits[split]!r}")
+        raise DataError(f"{root / table.table}: no caption" + ("" if split is None else f" of split {split!r}"))
     files = find_pictures(places, root)
     for name in captions:
         if name not in files:
@@ -118,24 +129,25 @@ def read_pixels(
     return torch.from_numpy(np.stack(list(read)))
 
 
-def _rows(table: CaptionTable, root: Path) -> Iterator[tuple[str, str, str, str]]:
+def _rows(table: CaptionTable, root: Path) -> Iterator[tuple[str, str, str | None, str]]:
     """Place, picture, split and caption of each line."""
     path = root / table.table
-    known = (*table.splits.values(), *table.unused)
+    known = [name for name in (table.named.train, table.named.validation, table.named.test, *table.unused) if name]
     rows = enumerate(read_lines(path), 1)
     names = next(rows, (0, ""))[1].split("\t")
-    columns = [find_column(column, names, path) for column in (table.image, table.split, table.caption)]
+    image, caption = (find_column(column, names, path) for column in (table.image, table.caption))
+    split_column = None if table.split is None else find_column(table.split, names, path)
     for number, row in rows:
         cells, place = row.split("\t"), f"{path}:{number}"
         if len(cells) != len(names):
             raise DataError(f"{place}: {len(cells)} columns, the first line names {len(names)}")
-        name, split, text = (cells[column] for column in columns)
-        if split not in known:
+        split = None if split_column is None else cells[split_column]
+        if split is not None and split not in known:
             fix = "correct it, or name it in data.captions.splits or data.captions.unused"
             raise DataError(f"{place}: split {split!r} is none of {', '.join(known)}; {fix}")
-        if not (caption := normalise_caption(text)):
-            raise DataError(f"{place}: the caption {text!r} has no words; write some or leave the line out")
-        yield place, name, split, caption
+        if not (words := normalise_caption(cells[caption])):
+            raise DataError(f"{place}: the caption {cells[caption]!r} has no words; write some or leave the line out")
+        yield place, cells[image], split, words
 
 
 def _vary(image: Image.Image, random: np.random.Generator) -> Image.Image:

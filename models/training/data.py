@@ -45,11 +45,12 @@ def read_part(
     split: Split,
     read: Callable[[Files_co], list[Example]],
     carve: Callable[[list[Example]], tuple[list[Example], list[Example]]],
+    section: str = "data",
 ) -> list[Example]:
     """The examples of one split; validation is carved from the training set where the config names none.
 
     Raises:
-        ConfigError: the config names no files for the split.
+        ConfigError: the config names no files for the split in that section.
         DataError: a file is missing or broken.
     """
     if split != "test" and data.validation is None:
@@ -57,7 +58,7 @@ def read_part(
         return kept if split == "train" else held_out
     files = {"train": data.train, "validation": data.validation, "test": data.test}[split]
     if files is None:
-        raise ConfigError(f"the config names no {split} files (data.{split})")
+        raise ConfigError(f"the config names no {split} files ({section}.{split})")
     return read(files)
 
 

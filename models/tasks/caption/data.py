@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from contract.text import TextCodec
 from models.data.batches import Epoch, plan_batches, shift_targets
 from models.data.captions import Picture, read_captions
+from models.data.lines import carve
 from models.data.tokenizer import with_dropout
 from models.image_generator import ImageGenerator
 from models.registry import ConfigError
@@ -22,7 +23,7 @@ from models.tasks.caption.config import CaptionConfig, CaptionData
 from models.tasks.caption.features import FeatureCache, cache_folder
 from models.tasks.caption.inputs import Inputs, PictureInputs
 from models.training.config import Split
-from models.training.data import SEEDS_PER_RUN, VALIDATION_SCALE, TrainingData
+from models.training.data import SEEDS_PER_RUN, VALIDATION_SCALE, TrainingData, read_part
 
 References = tuple[str, ...]
 
@@ -51,8 +52,25 @@ class CaptionBatch:
 
 
 def read_split(data: CaptionData, root: Path, split: Split) -> list[Picture]:
-    """The pictures of one split with their captions."""
-    return read_captions(data.captions, data.images, root, split)
+    """The pictures of one split with their captions.
+
+    Where the table names no validation split, a fixed tenth of the training pictures is one, chosen by their names.
+
+    Raises:
+        ConfigError: the table names no such split.
+        DataError: a file is missing or broken.
+    """
+
+    def read(name: str | None) -> list[Picture]:
+        return read_captions(data.captions, data.images, root, name)
+
+    return read_part(
+        data.captions.named,
+        split,
+        read,
+        lambda pictures: carve(pictures, key=lambda picture: picture.name),
+        section="data.captions.splits",
+    )
 
 
 class PictureData(TrainingData):
