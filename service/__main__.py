@@ -94,9 +94,11 @@ def list_bundles(
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle: NAME/ (its newest version) or NAME/VERSION/.")],
-    beam_size: Annotated[int | None, typer.Option(help="translate: 1 is greedy; else the bundle's default.")] = None,
-    length_penalty: Annotated[float | None, typer.Option(help="translate: else the bundle's default.")] = None,
-    max_length: Annotated[int | None, typer.Option(help="translate: longest output of a sentence, in tokens.")] = None,
+    beam_size: Annotated[
+        int | None, typer.Option(help="of texts written: 1 is greedy; else the bundle's default.")
+    ] = None,
+    length_penalty: Annotated[float | None, typer.Option(help="of texts written: else the bundle's default.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="of texts written: longest output, in tokens.")] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="classify, recommend: how many labels or items.")] = None,
     exclude_seen: Annotated[bool, typer.Option(help="recommend: leave out the session's own items.")] = False,
     truncate: Annotated[bool, typer.Option(help="translate, classify, tag: cut what is beyond the limit.")] = False,
@@ -105,7 +107,8 @@ def predict(
 ) -> None:
     """Lines from standard input through a model to standard output, in order, without a server.
 
-    A line is a text, or a session of item ids. Translations come out as text, all else as JSON.
+    A line is a text, the path of a picture, or a session of item ids. Translations and captions come out as text, all
+    else as JSON.
     """
     from service.predict import predict_lines
     from service.runtime.errors import RefusalError

@@ -12,6 +12,7 @@ from service.runtime.bundle import Bundle
 from service.runtime.decoding import DecodingEngine, EngineSettings
 from service.runtime.oneshot import OneShotEngine, OneShotSettings
 from service.settings import Settings
+from service.tasks.caption import Captioner
 from service.tasks.classify import Classifier
 from service.tasks.limits import RequestLimits
 from service.tasks.recommend import Recommender
@@ -89,7 +90,9 @@ def _kind(
     logic: Callable[[Bundle, EngineT, RequestLimits], TaskT],
 ) -> Kind[TaskT]:
     def load(bundle: Bundle, settings: Settings) -> Model[TaskT]:
-        limits = RequestLimits(settings.max_characters, settings.max_explain_tokens, settings.max_beam_size)
+        limits = RequestLimits(
+            settings.max_characters, settings.max_explain_tokens, settings.max_beam_size, settings.max_image_bytes
+        )
         running, metrics = engine(bundle, settings)
         return Model(bundle, running, logic(bundle, running, limits), metrics)
 
@@ -112,8 +115,9 @@ def _one_shot(bundle: Bundle, settings: Settings) -> tuple[OneShotEngine, ModelM
 
 
 TRANSLATE = _kind("translate", _decoding, Translator)
+CAPTION = _kind("caption", _decoding, Captioner)
 CLASSIFY = _kind("classify", _one_shot, Classifier)
 TAG = _kind("tag", _one_shot, Tagger)
 RECOMMEND = _kind("recommend", _one_shot, Recommender)
 
-KINDS: dict[TaskName, Kind[object]] = {kind.task: kind for kind in (TRANSLATE, CLASSIFY, TAG, RECOMMEND)}
+KINDS: dict[TaskName, Kind[object]] = {kind.task: kind for kind in (TRANSLATE, CAPTION, CLASSIFY, TAG, RECOMMEND)}

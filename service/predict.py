@@ -23,7 +23,7 @@ from service.kinds import Model
 from service.runtime.requests import Ticket
 from service.runtime.session import configure_threads
 from service.settings import Settings
-from service.tasks import classify, recommend, tag, translate
+from service.tasks import caption, classify, recommend, tag, translate
 from service.tasks.errors import BadOptionError, TaskRefusalError
 from service.tasks.work import Task, Work
 
@@ -43,8 +43,8 @@ class Form:
 def predict_lines(folder: Path, lines: list[str], options: Mapping[str, object], settings: Settings) -> Iterator[str]:
     """What becomes of each line, in order; empty lines stay empty.
 
-    A line is a text, or a session: item ids with spaces between them, or a JSON list. A translation is written as text,
-    anything else as the JSON object that the service would reply.
+    A line is a text, the path of a picture file, or a session: item ids with spaces between them, or a JSON list.
+    Translations and captions are written as text, anything else as the JSON object that the service would reply.
 
     Raises:
         BundleError: the folder is not a bundle that runs here.
@@ -122,12 +122,20 @@ def _text(_task: AnyTask, line: str) -> str:
     return line
 
 
+def _file(_task: AnyTask, line: str) -> bytes:
+    try:
+        return Path(line.strip()).expanduser().read_bytes()
+    except OSError as error:
+        raise BadOptionError(f"cannot read the picture {line.strip()!r}: {error.strerror}", "image") from error
+
+
 def _json(reply: Callable[[Any], BaseModel]) -> Callable[[Any], str]:
     return lambda found: reply(found).model_dump_json(exclude_none=True)
 
 
 _FORMS: dict[TaskName, Form] = {
     "translate": Form(translate.Options, _text, lambda found: found.best.text),
+    "caption": Form(caption.Options, _file, lambda found: found.best.text),
     "classify": Form(classify.Options, _text, _json(prediction_reply)),
     "tag": Form(tag.Options, _text, _json(tagging_reply)),
     "recommend": Form(recommend.Options, _session, _json(recommendation_reply)),

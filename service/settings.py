@@ -55,10 +55,18 @@ class Settings(BaseSettings):
     slots: int | None = Field(default=None, ge=1)
     """Rows that a model decodes at once; else the runtime's own figure."""
     max_queue: int = Field(default=4096, ge=1)
-    """Rows (sentences, texts, sessions) that may wait, a model; past it, requests get 429."""
+    """Rows (sentences, texts, sessions, pictures) that may wait, a model; past it, requests get 429."""
 
     max_body_bytes: int = Field(default=1 << 20, ge=1)
-    """Longest body."""
+    """Longest body; where pictures may be sent, `max_upload_bytes`."""
+    max_upload_bytes: int = Field(default=32 << 20, ge=1)
+    """Longest body that holds pictures."""
+    max_held_bytes: int = Field(default=128 << 20, ge=1)
+    """Bytes of such bodies that a worker holds at once, over all requests; past it, requests get 429."""
+    max_image_bytes: int = Field(default=10 << 20, ge=1)
+    """Longest picture file."""
+    max_images: int = Field(default=16, ge=1)
+    """Most pictures in a request."""
     max_items: int = Field(default=1000, ge=1)
     """Most texts or sessions in a request."""
     max_explained_items: int = Field(default=32, ge=1)
@@ -87,6 +95,8 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.max_sentences > self.max_queue:
             raise ValueError(f"max_sentences {self.max_sentences} would never fit into max_queue {self.max_queue}")
+        if self.max_upload_bytes > self.max_held_bytes:
+            raise ValueError(f"max_upload_bytes {self.max_upload_bytes} is more than max_held_bytes, which all share")
         return self
 
     @model_validator(mode="after")

@@ -6,8 +6,10 @@
 - `route`      from a body to a model, from a reply to JSON
 - `schemas`    request and reply bodies
 - `job`        from items to the engine's requests, from what became of them to results
+- `threads`    for what would hold up the event loop; `budget` for what would fill the memory
+- `forms`, `pictures`  bodies with pictures
 - `waiting`    from the engine's thread to the event loop, with an eye on the client
-- `events`     server-sent events
-- `translate`, `classify`, `tag`, `recommend`, `models`, `docs`   routes
+- `events`, `streaming`  server-sent events, and a text that is sent as it grows
+- `translate`, `caption`, `classify`, `tag`, `recommend`, `models`, `docs`   routes
 - `app`        puts them together
 """

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from service.api.caption import add_caption_routes
 from service.api.classify import add_classify_routes
 from service.api.docs import add_docs, problem_replies
 from service.api.errors import (
@@ -53,6 +54,7 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
     add_classify_routes(app, life, settings)
     add_tag_routes(app, life, settings)
     add_translate_routes(app, life, settings)
+    add_caption_routes(app, life, settings)
     add_model_routes(app, life)
     _add_metrics(app, life)
     if settings.docs:

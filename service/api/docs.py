@@ -13,7 +13,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from service.api.errors import MEDIA_TYPE, Problem
+from service.api.forms import MEDIA_TYPE as FORM
 from service.api.gate import SHORTEST_DEADLINE
+from service.api.schemas.picture import FIELD
 from service.settings import Settings
 
 _ASSETS = Path(bentoml.__file__).parent / "_internal" / "server" / "static_content"
@@ -79,33 +81,54 @@ def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, An
 def _describe(app: FastAPI, settings: Settings) -> dict[str, Any]:
     """The description; problem documents get the media type that they are sent with, which the framework cannot say."""
     description = copy.deepcopy(app.openapi())
+    schemas = description["components"]["schemas"]
+    for name, schema in schemas.items():
+        if name.endswith("Request"):
+            _bound(schema["properties"], settings)
     for path in description["paths"].values():
         for operation in path.values():
             for status in ("4XX", "5XX"):
                 content = operation["responses"][status]["content"]
                 content[MEDIA_TYPE] = content.pop("application/json")
-    for name, schema in description["components"]["schemas"].items():
-        if name.endswith("Request"):
-            _bound(schema["properties"], settings)
+            if "requestBody" in operation:
+                bodies = operation["requestBody"]["content"]
+                schema = schemas[bodies["application/json"]["schema"]["$ref"].rpartition("/")[2]]
+                if FIELD in schema["properties"]:
+                    bodies[FORM] = {"schema": _form(schema)}
     return description
 
 
 def _bound(fields: dict[str, Any], settings: Settings) -> None:
     """Add the bounds that are settings; those of a model are at `/v1/models`."""
-    items = fields.get("text") or fields["session"]
+    pictures = FIELD in fields
+    items = fields[FIELD] if pictures else fields.get("text") or fields["session"]
     for either in items.get("anyOf", [items]):
-        _bound_item(either, settings)
+        if "minItems" in either:
+            either["maxItems"] = settings.max_images if pictures else settings.max_items
+        item = either.get("items", either)
+        if item.get("type") == "string" and not pictures:
+            item["maxLength"] = settings.max_characters
     if "beam_size" in fields:
         number, _null = fields["beam_size"]["anyOf"]
         number["maximum"] = settings.max_beam_size
+    if "alternatives" in fields:
         fields["alternatives"]["maximum"] = settings.max_beam_size - 1
 
 
-def _bound_item(schema: dict[str, Any], settings: Settings) -> None:
-    """Bound a text, a list of texts or a list of sessions; a session itself may have any length."""
-    if schema["type"] == "string":
-        schema["maxLength"] = settings.max_characters
-    elif "minItems" in schema:
-        schema["maxItems"] = settings.max_items
-        if schema["items"]["type"] == "string":
-            _bound_item(schema["items"], settings)
+def _form(schema: dict[str, Any]) -> dict[str, Any]:
+    """A body with pictures as a form: the pictures are files, and nothing is null, since a field can be left out."""
+    properties = {name: _present(field) for name, field in schema["properties"].items()}
+    pictures = properties[FIELD]
+    file = {"type": "string", "format": "binary"}
+    lists = [each for each in pictures.get("anyOf", []) if each["type"] == "array"]
+    told = {"description": pictures["description"]}
+    properties[FIELD] = {**told, **({**lists[0], "items": file} if lists else file)}
+    return {"type": "object", "properties": properties, "required": [FIELD], "additionalProperties": False}
+
+
+def _present(field: dict[str, Any]) -> dict[str, Any]:
+    """A field's schema without null."""
+    kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return field
+    return {**{name: value for name, value in field.items() if name not in ("anyOf", "default")}, **kinds[0]}

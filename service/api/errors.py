@@ -38,6 +38,7 @@ class Kind:
 
 _KINDS = (
     Kind("invalid-json", 400, "The body is not JSON"),
+    Kind("invalid-form", 400, "The form cannot be read"),
     Kind("invalid-header", 400, "A header cannot be understood"),
     Kind("not-found", 404, "There is nothing at this path"),
     Kind("unknown-model", 404, "No such model"),
@@ -46,6 +47,7 @@ _KINDS = (
     Kind("body-too-large", 413, "The body is too large"),
     Kind("unsupported-media-type", 415, "The body is of a type that is not taken"),
     Kind("invalid-request", 422, "The request is not acceptable"),
+    Kind("invalid-image", 422, "The picture cannot be read"),
     Kind("empty-text", 422, "The text is empty"),
     Kind("input-too-long", 422, "The input is too long"),
     Kind("too-many-sentences", 422, "Too many sentences in one request"),
@@ -143,15 +145,15 @@ def as_problem(error: Exception, request_id: str) -> ProblemError:
     return ProblemError("internal-error", "something went wrong on our side: report it with the request id")
 
 
-def check_content_type(given: str) -> None:
-    """Refuse a body that is not sent as JSON.
+def check_content_type(given: str, taken: str = "application/json") -> None:
+    """Refuse a body that is not sent as JSON; `taken` tells what may be sent.
 
     Raises:
         ProblemError: it is of another type, or of none.
     """
     if not _JSON_TYPE.fullmatch(given.partition(";")[0].strip()):
         sent_as = f"is {given!r}" if given else "names no Content-Type"
-        raise ProblemError("unsupported-media-type", f"the body {sent_as}: send Content-Type: application/json")
+        raise ProblemError("unsupported-media-type", f"the body {sent_as}: send Content-Type: {taken}")
 
 
 def from_validation(error: ValidationError) -> ProblemError:

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.budget import Budget
 from service.api.errors import CLIENT_GONE, ClientGoneError, ProblemError, as_problem
 from service.api.life import Life, Stage
 from service.api.route import StrictRoute
@@ -44,7 +45,8 @@ _OUTCOMES = {429: "rejected", 503: "rejected", 504: "timeout", CLIENT_GONE: "gon
 class RequestContext:
     """What is known about a request beside its body. `deadline` is a `time.monotonic()` instant.
 
-    `model` is set once it is known to be one that is served; `reason` when the request is refused.
+    `model` is set once it is known to be one that is served; `reason` when the request is refused. `held` are the bytes
+    of its body that count towards what all may hold.
     """
 
     id: str
@@ -53,6 +55,7 @@ class RequestContext:
     model: str = ""
     reason: str = ""
     status: int = 0
+    held: int = 0
 
 
 def context_of(scope: Scope) -> RequestContext:
@@ -72,6 +75,7 @@ class Gate:
         self._routes = routes
         self._life = life
         self._settings = settings
+        self._budget = Budget(settings.max_held_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; a WebSocket is refused before its handshake."""
@@ -109,6 +113,7 @@ class Gate:
                 if not context.status:
                     await problem.response(context.id)(scope, receive, identified)
         finally:
+            self._budget.give(context.held)
             self._life.leave()
             self._count(context, scope)
 
@@ -121,8 +126,10 @@ class Gate:
         if scope["method"] not in ("POST", "PUT", "PATCH"):
             await self._app(scope, receive, send)
             return
-        body = await self._body(headers, receive, context)
-        if scope["method"] == "POST" and (route := self._routes.get(scope["path"])) is not None:
+        route = self._routes.get(scope["path"]) if scope["method"] == "POST" else None
+        limit = route.longest_body(self._settings) if route else self._settings.max_body_bytes
+        body = await self._body(headers, receive, context, limit)
+        if route is not None:
             scope["route"] = route
             response = await route.answer(body, Request(scope, receive))
             await response(scope, receive, send)
@@ -157,15 +164,15 @@ class Gate:
             raise ProblemError("invalid-header", f"{given!r} is not a number of seconds above 0", "X-Request-Timeout")
         return min(max(seconds, SHORTEST_DEADLINE), self._settings.deadline)
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive, context: RequestContext) -> bytes:
-        """The whole body, never more of it in memory than the limit.
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive, context: RequestContext, limit: int) -> bytes:
+        """The whole body, never more of it in memory than the limit, nor of all long ones than may be held together.
 
         Raises:
-            ProblemError: it is too large, or too slow, or the deadline passed meanwhile.
+            ProblemError: it is too large, or too slow, or the deadline passed meanwhile, or there are too many.
             ClientGoneError: it will never be whole.
         """
-        limit = self._settings.max_body_bytes
-        too_large = ProblemError("body-too-large", f"the body is longer than {limit} bytes: send fewer texts at a time")
+        too_large = ProblemError("body-too-large", f"the body is longer than {limit} bytes: send less at a time")
+        counted = limit > self._settings.max_body_bytes
         announced = headers.get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > limit:
             raise too_large
@@ -182,6 +189,9 @@ class Gate:
                     size += len(chunk)
                     if size > limit:
                         raise too_large
+                    if counted:
+                        self._budget.take(len(chunk))
+                        context.held += len(chunk)
                     chunks.append(chunk)
                     if not message.get("more_body", False):
                         return b"".join(chunks)

@@ -6,12 +6,12 @@ import asyncio
 import itertools
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from starlette.types import Receive
 
+from service.api.threads import EXPLAINING, Threads
 from service.api.waiting import gather
 from service.kinds import Model
 from service.runtime.errors import DeadlineExceededError
@@ -21,8 +21,6 @@ from service.tasks.work import Task, Work
 
 _INLINE_LENGTH = 4_000
 """Up to so many characters or ids, reading them is quicker than handing them to a thread and back."""
-_EXPLAINING = ThreadPoolExecutor(1, "explain")
-"""One at a time: an attention map is for looking at, and must not take the cores from the work."""
 _groups = itertools.count(1)
 
 ItemT = TypeVar("ItemT", bound=Sequence[Any])
@@ -31,6 +29,15 @@ RequestT = TypeVar("RequestT")
 OutcomeT = TypeVar("OutcomeT")
 ResultT = TypeVar("ResultT")
 WorkT = TypeVar("WorkT")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Reading items that must never be read on the event loop: on these threads, until then, and at most so many."""
+
+    threads: Threads
+    deadline: float
+    most: int
 
 
 @dataclass(frozen=True)
@@ -49,25 +56,31 @@ class Job(Generic[RequestT, OutcomeT, ResultT]):
         options: OptionsT,
         field: str,
         settings: Settings,
+        reading: Reading | None = None,
     ) -> Job[RequestT, OutcomeT, ResultT]:
         """Read a request's items; `field` of the body held them.
 
         Raises:
-            RefusalError: an item or an option is not taken, or they are too many.
+            RefusalError: an item or an option is not taken, or they are too many, or the deadline passed.
         """
-        started = time.perf_counter()
-        if len(items) > settings.max_items:
-            raise BadOptionError(f"{len(items)} items, the limit is {settings.max_items}: send fewer at a time", field)
+        most = reading.most if reading else settings.max_items
+        if len(items) > most:
+            raise BadOptionError(f"{len(items)} items, the limit is {most}: send fewer at a time", field)
 
-        def read() -> list[Work[RequestT, OutcomeT, ResultT]]:
-            if len(items) == 1:
-                return [model.task.read(items[0], options, field)]
-            return [model.task.read(item, options, f"{field}.{index}") for index, item in enumerate(items)]
+        def read() -> tuple[list[Work[RequestT, OutcomeT, ResultT]], float]:
+            started = time.perf_counter()
+            fields = [field] if len(items) == 1 else [f"{field}.{index}" for index in range(len(items))]
+            works = [model.task.read(item, options, name) for item, name in zip(items, fields, strict=True)]
+            return works, time.perf_counter() - started
 
-        long = sum(map(len, items)) > _INLINE_LENGTH
-        job = cls(model, await asyncio.to_thread(read) if long else read(), long)
+        long = reading is None and sum(map(len, items)) > _INLINE_LENGTH
+        if reading is not None:
+            works, seconds = await reading.threads.run(read, reading.deadline)
+        else:
+            works, seconds = await asyncio.to_thread(read) if long else read()
+        job = cls(model, works, long)
         job._check(field, settings)
-        model.metrics.preprocessed(time.perf_counter() - started, sum(work.size for work in job.works))
+        model.metrics.preprocessed(seconds, sum(work.size for work in works))
         return job
 
     def requests(self, deadline: float) -> list[RequestT]:
@@ -92,7 +105,7 @@ class Job(Generic[RequestT, OutcomeT, ResultT]):
             return [_in_time(deadline, work).result(part) for work, part in zip(self.works, parts, strict=True)]
 
         if any(work.explains for work in self.works):
-            results = await _before(deadline, asyncio.get_running_loop().run_in_executor(_EXPLAINING, explain))
+            results = await EXPLAINING.run(explain, deadline)
         else:
             results = await asyncio.to_thread(write) if self.long else write()
         self.model.metrics.postprocessed(time.perf_counter() - started)
@@ -123,11 +136,3 @@ def _in_time(deadline: float, work: WorkT) -> WorkT:
     if time.monotonic() > deadline:
         raise DeadlineExceededError
     return work
-
-
-async def _before(deadline: float, working: asyncio.Future[ResultT]) -> ResultT:
-    try:
-        async with asyncio.timeout(deadline - time.monotonic()):
-            return await working
-    except TimeoutError:
-        raise DeadlineExceededError from None

@@ -8,12 +8,21 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from contract.manifest import DecodingDefaults, Licence, Limits, Manifest, Precision, Score, Speed
+from contract.preprocessing import Fit, ImagePreprocessing
 from contract.tasks import TaskName
 from service.api.life import Life
 from service.catalogue import Catalogue, UnknownModelError
 from service.kinds import Model, SlotEngine
 from service.tasks.classify import Classifier
 from service.tasks.tag import Tagger
+
+
+class ImageReply(BaseModel):
+    """How a model looks at a picture: fitted to a square of `size` pixels a side, in `grid` (rows, columns) regions."""
+
+    size: int = Field(examples=[224])
+    fit: Fit = Field(description="squeeze: the whole picture, whatever its proportions; crop: the middle of it")
+    grid: list[int] = Field(min_length=2, max_length=2, examples=[[7, 7]])
 
 
 class ModelSummary(BaseModel):
@@ -28,6 +37,7 @@ class ModelSummary(BaseModel):
     language: str | None = Field(None, description="of a model that reads text and writes none", examples=["en"])
     provider: Literal["cpu", "cuda"] = Field(description="where it runs")
     precision: Precision = Field(description="the precision it runs in")
+    image: ImageReply | None = Field(None, description="of a model that looks at pictures: how it does")
     explains: bool = Field(description="whether it has attention to explain with")
     limits: Limits = Field(description="largest size of each axis that the model has")
     scores: list[Score] = Field(description="how good it is, on which data")
@@ -92,6 +102,7 @@ def _summary(model: Model[object], catalogue: Catalogue) -> ModelSummary:
         task=manifest.task,
         default=catalogue.is_default(model),
         **_languages(manifest),
+        image=_image(manifest),
         provider=model.bundle.provider,
         precision=model.bundle.variant.precision,
         explains=manifest.signature.explains,
@@ -119,6 +130,13 @@ def _details(model: Model[object], catalogue: Catalogue) -> ModelDetails:
 def _languages(manifest: Manifest) -> dict[str, str | None]:
     languages = ("source_language", "target_language", "language")
     return {name: getattr(manifest.preprocessing, name, None) for name in languages}
+
+
+def _image(manifest: Manifest) -> ImageReply | None:
+    preprocessing = manifest.preprocessing
+    if not isinstance(preprocessing, ImagePreprocessing):
+        return None
+    return ImageReply(size=preprocessing.size, fit=preprocessing.fit, grid=list(preprocessing.grid))
 
 
 def _variants(manifest: Manifest) -> list[VariantReply]:

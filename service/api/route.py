@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
 from service.api.errors import check_content_type, from_validation
+from service.settings import Settings
 
 
 class StrictRoute(APIRoute):
@@ -37,18 +38,30 @@ class StrictRoute(APIRoute):
         Raises:
             ProblemError: the body is not what the endpoint takes.
         """
-        check_content_type(request.headers.get("content-type", ""))
-        try:
-            body = self._model.model_validate_json(content)
-        except ValidationError as error:
-            raise from_validation(error) from error
-        reply = await self.endpoint(body, request)
+        reply = await self.endpoint(await self.read(content, request), request)
         if isinstance(reply, Response):
             return reply
         return Response(reply.model_dump_json(exclude_none=True), media_type="application/json")
 
+    def longest_body(self, settings: Settings) -> int:
+        """Longest body that is taken, in bytes."""
+        return settings.max_body_bytes
+
+    async def read(self, content: bytes, request: Request) -> BaseModel:
+        """The body as a model.
+
+        Raises:
+            ProblemError: it is not what the endpoint takes.
+        """
+        check_content_type(request.headers.get("content-type", ""))
+        try:
+            return self.model.model_validate_json(content)
+        except ValidationError as error:
+            raise from_validation(error) from error
+
     @cached_property
-    def _model(self) -> type[BaseModel]:
+    def model(self) -> type[BaseModel]:
+        """What a body must fit."""
         assert self.body_field is not None
         model = self.body_field.field_info.annotation
         assert isinstance(model, type)

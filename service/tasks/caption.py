@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from contract.images import ImageError, View, see
 from contract.inputs import Row, image_row
 from service.runtime.requests import GenerateRequest, Generation, Hypothesis, Search
-from service.tasks.errors import PictureError
+from service.tasks.errors import PictureError, check_bytes
 from service.tasks.regions import Grid, RegionMap, region_map
 from service.tasks.writing import SearchOptions, Writer
 
@@ -48,10 +48,11 @@ class Captioner(Writer):
         """A picture file as the work that it is, decoded and resized for the model. `field` names it in errors.
 
         Raises:
-            PictureError: it is no picture that can be read.
+            PictureError, PictureTooLongError: it is no picture that can be read, or too long a file.
             NoAttentionError, BeamLimitError, BadOptionError: as for `search`.
         """
         search = self.search(options)
+        check_bytes(content, self._limits.image_bytes, field)
         preprocessing = self._manifest.image
         try:
             pixels, view = see(content, preprocessing.size, preprocessing.fit)

@@ -34,6 +34,12 @@ class PictureError(TaskRefusalError):
     reason = "invalid-image"
 
 
+class PictureTooLongError(TaskRefusalError):
+    """A picture file is longer than the limit."""
+
+    reason = "body-too-large"
+
+
 class TooManySentencesError(TaskRefusalError):
     """A request's texts hold more sentences than may be queued at once."""
 
@@ -62,6 +68,13 @@ def check_characters(text: str, limit: int, field: str) -> None:
     """Raise TextTooLongError for a text of more characters than any model is asked to read."""
     if len(text) > limit:
         raise TextTooLongError(f"{len(text)} characters, the limit is {limit}: send the text in parts", field)
+
+
+def check_bytes(content: bytes, limit: int, field: str) -> None:
+    """Raise PictureTooLongError for a file of more bytes than any picture needs."""
+    if len(content) > limit:
+        detail = f"the picture has {len(content)} bytes, the limit is {limit}: send it smaller, or more compressed"
+        raise PictureTooLongError(detail, field)
 
 
 def check_explained(tokens: int, limit: int, field: str) -> None:

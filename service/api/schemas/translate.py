@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from service.api.schemas.body import Body, Reply, SourceTokenReply, Text, Texts, source_tokens_reply
+from service.api.schemas.body import Reply, SourceTokenReply, Text, Texts, source_tokens_reply
+from service.api.schemas.writing import WriteFields
 from service.tasks.attention import AttentionMap
 from service.tasks.translate import Options, Rendering, Translation
 
 _TEXT = "what to translate; a paragraph is split into sentences and joined again"
 
 
-class _TranslateOptions(Body):
+class _TranslateOptions(WriteFields):
     model: str | None = Field(None, description="name of a model; else the default", examples=["translation-en-de"])
-    beam_size: int | None = Field(None, ge=1, description="1 is greedy; else the model's default")
-    length_penalty: float | None = Field(
-        None, ge=0, le=10, description="exponent of the length by which scores are divided; else the model's default"
-    )
     max_length: int | None = Field(
         None, ge=1, description="longest translation of a sentence, in tokens; else it follows from its length"
     )
-    alternatives: int = Field(0, ge=0, description="further translations wanted, fewer than beam_size")
-    explain: bool = Field(False, description="add tokens and an attention map")
     truncate: bool = Field(False, description="cut sentences beyond the model's limit instead of refusing them")
 
     def options(self) -> Options:
         """What the task needs to know."""
-        return Options(
-            beam_size=self.beam_size,
-            length_penalty=self.length_penalty,
-            max_length=self.max_length,
-            alternatives=self.alternatives,
-            explain=self.explain,
-            truncate=self.truncate,
-        )
+        return Options(**self.search(), truncate=self.truncate)
 
 
 class TranslateRequest(_TranslateOptions):
