@@ -1,13 +1,16 @@
 """Traffic on a running service: `make load`, or `locust --headless --locustfile loadtest/locustfile.py [USER …]`.
 
-`Reader` translates, `Critic` classifies, `Indexer` tags, `Shopper` is recommended to; where none is named, all of them
-come. Every reply is checked. The run fails (exit code 1) when a request does, or when the 95th percentile is above
-`--p95`. It ends by itself after a minute where no `--run-time` says otherwise, and loads no host but this one.
+`Reader` translates, `Critic` classifies, `Indexer` tags, `Shopper` is recommended to, `Photographer` has pictures
+described (made-up ones, or those of `--pictures`); where none is named, all of them come. Every reply is checked. The
+run fails (exit code 1) when a request does, or when the 95th percentile is above `--p95`. It ends by itself after a
+minute where no `--run-time` says otherwise, and loads no host but this one.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +19,8 @@ from locust import FastHttpUser, constant, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.contrib.fasthttp import ResponseContextManager
 from locust.env import Environment
+
+from loadtest.pictures import load_pictures, multipart
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 RUN_TIME = "60s"
@@ -45,6 +50,7 @@ _NEWS = (
     "Nothing of note happened today.",
     "Rosa Lind, who has led the bank since May, will leave for New York.",
 )
+_PICTURES = 8
 _MOST_ITEMS = 43_000
 _LONGEST_SESSION = 20
 
@@ -58,6 +64,7 @@ def set_bounds(parser: LocustArgumentParser, **_: Any) -> None:
     parser.set_defaults(run_time=RUN_TIME)
     help_text = "longest 95th percentile, in milliseconds, that passes"
     parser.add_argument("--p95", type=int, default=P95_MILLISECONDS, help=help_text)
+    parser.add_argument("--pictures", type=Path, help="folder of pictures to have described; else made-up ones")
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
@@ -89,8 +96,12 @@ class Asker(FastHttpUser):
         self.random = Random()  # noqa: S311  # traffic, not secrets
 
     def ask(self, path: str, body: dict[str, Any], results: str, expected: int, wrong: Check) -> None:
-        """POST a body; the reply must hold so many `results`, none of them `wrong`."""
-        with self.client.post(path, json=body, catch_response=True) as response:
+        """POST a JSON body; the reply must hold so many `results`, none of them `wrong`."""
+        self.post(path, results, expected, wrong, json=body)
+
+    def post(self, path: str, results: str, expected: int, wrong: Check, **content: Any) -> None:
+        """POST whatever content; the reply must hold so many `results`, none of them `wrong`."""
+        with self.client.post(path, catch_response=True, **content) as response:
             if fault := find_fault(response, results, expected, wrong):
                 response.failure(fault)
 
@@ -114,7 +125,7 @@ class Reader(Asker):
         self._translate({"text": list(_CAPTIONS)}, len(_CAPTIONS))
 
     def _translate(self, body: dict[str, Any], expected: int) -> None:
-        self.ask("/v1/translate", body, "translations", expected, wrong_translation)
+        self.ask("/v1/translate", body, "translations", expected, wrong_text)
 
 
 class Critic(Asker):
@@ -181,6 +192,37 @@ class Shopper(Asker):
         self.ask("/v1/recommend", body, "recommendations", expected, lambda found: wrong_items(found, most))
 
 
+class Photographer(Asker):
+    """Has photographs described."""
+
+    def on_start(self) -> None:
+        """Take some pictures along."""
+        super().on_start()
+        options = self.environment.parsed_options
+        self._pictures = load_pictures(_PICTURES, options.pictures if options else None)
+
+    @task(6)
+    def caption(self) -> None:
+        """One photograph with the model's default search, uploaded by a form."""
+        self._upload([self.random.choice(self._pictures)])
+
+    @task(3)
+    def caption_greedily(self) -> None:
+        """One photograph with greedy search, in JSON."""
+        picture = base64.b64encode(self.random.choice(self._pictures)).decode()
+        self.ask("/v1/caption", {"image": picture, "beam_size": 1}, "captions", 1, wrong_text)
+
+    @task(1)
+    def caption_list(self) -> None:
+        """Several photographs in one form."""
+        self._upload(self._pictures[:3])
+
+    def _upload(self, pictures: list[bytes]) -> None:
+        content_type, body = multipart("image", pictures)
+        headers = {"Content-Type": content_type}
+        self.post("/v1/caption", "captions", len(pictures), wrong_text, data=body, headers=headers)
+
+
 def find_fault(response: ResponseContextManager, results: str, expected: int, wrong: Check) -> str | None:
     """What is wrong with a reply that should hold so many results; None where nothing is."""
     if response.status_code != 200:
@@ -191,9 +233,9 @@ def find_fault(response: ResponseContextManager, results: str, expected: int, wr
     return next((fault for fault in map(wrong, found) if fault), None)
 
 
-def wrong_translation(found: dict[str, Any]) -> str | None:
-    """What is wrong with a translation."""
-    return None if found["text"] and found["score"] <= 0 else "an empty translation, or a score above 0"
+def wrong_text(found: dict[str, Any]) -> str | None:
+    """What is wrong with a translation or a caption."""
+    return None if found["text"] and found["score"] <= 0 else "an empty text, or a score above 0"
 
 
 def wrong_prediction(found: dict[str, Any]) -> str | None:

@@ -4,8 +4,10 @@
 - `batching`   continuous against static batching on the same graphs
 - `http`       `/v1/translate` against the engine without a server
 - `oneshot`    `/v1/classify` and `/v1/recommend` beside the same graphs behind other servers
+- `caption`    `/v1/caption`: where the time goes, and the same graphs behind LitServe
 - `startup`    time to `/readyz` and memory, above an empty BentoML service
 - `quality`    BLEU through `/v1/translate`
+- `judge`      scores through the other routes
 
 This is the one part of `loadtest` that runs our code in-process, and then only what a bundle needs to run.
 """

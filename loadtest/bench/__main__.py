@@ -21,6 +21,7 @@ from loadtest.bench.corpus import DATA_VARIABLE, CorpusError, load_corpus
 from loadtest.bench.measure import describe_machine
 from loadtest.bench.results import DOCUMENT, REPORTS, MarkerError, fill_document, save_json
 from loadtest.bench.table import Table
+from loadtest.pictures import NoPicturesError
 from service.runtime.bundle import Bundle
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -32,6 +33,7 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the d
 RepeatsOption = Annotated[int, typer.Option("--repeats", min=1, help="How often each figure is measured.")]
 TRANSFORMER, SHIPPED = Path("artifacts/translation-en-de"), Path("artifacts")
 ONE_SHOT = [SHIPPED / "sentiment-bilstm", SHIPPED / "next-item"]
+CAPTIONS = SHIPPED / "captions"
 
 
 class Result(Protocol):
@@ -52,6 +54,7 @@ def all_of_them(context: typer.Context, data: DataOption = None) -> None:
     batching(data=data)
     http(data=data)
     oneshot(data=data)
+    caption()
     startup()
     if load_corpus(data).references is None:
         console.print("quality is left out: --data names the folder of the data sets")
@@ -115,6 +118,18 @@ def oneshot(
 
 
 @app.command()
+def caption(
+    bundle: Annotated[Path, typer.Option("--bundle", help="NAME/ of a captioner's bundle.")] = CAPTIONS,
+    pictures: Annotated[Path | None, typer.Option("--pictures", help="Folder of pictures; else made-up ones.")] = None,
+    repeats: RepeatsOption = 5,
+) -> None:
+    """Show where the time of a caption goes, and compare /v1/caption with the same graphs behind LitServe."""
+    from loadtest.bench.caption import measure_captions
+
+    _publish("caption", lambda report: measure_captions(_open(bundle), repeats=repeats, folder=pictures, report=report))
+
+
+@app.command()
 def startup(bundles: BundlesOption = SHIPPED, repeats: RepeatsOption = 5) -> None:
     """Measure cold start and memory of the service, above an empty BentoML service."""
     from loadtest.bench.startup import measure_startup
@@ -136,7 +151,7 @@ def quality(bundles: BundlesOption = SHIPPED, data: DataOption = None) -> None:
 def judge(
     data: Annotated[Path, typer.Option("--data", envvar=DATA_VARIABLE)], bundles: BundlesOption = SHIPPED
 ) -> None:
-    """Hold what classifiers, taggers and recommenders answer against their test sets; scores as `quality` does."""
+    """Hold what is answered against test sets, captions against validation sets; scores as `quality` does."""
     from loadtest.bench.judge import judge
 
     result = _publish("judge", lambda report: judge(_names(bundles), data, report=report))
@@ -160,7 +175,7 @@ def _publish(name: str, run: Callable[[Callable[[str], None]], _Result]) -> _Res
             result = run(lambda text: status.update(f"{name}: {text}"))
         save_json(name, machine, result)
         fill_document(DOCUMENT, name, machine, result.tables())
-    except (BundleError, CorpusError, MarkerError) as error:
+    except (BundleError, CorpusError, MarkerError, NoPicturesError) as error:
         console.print(f"bench: {error}", style="red", highlight=False)
         raise typer.Exit(1) from None
     for table in result.tables():

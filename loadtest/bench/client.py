@@ -28,22 +28,24 @@ class Exchange:
     seconds: float
 
 
-def post_all(url: str, bodies: Sequence[bytes], connections: int) -> Exchange:
-    """POST every JSON body over so many connections at once.
+def post_all(
+    url: str, bodies: Sequence[bytes], connections: int, *, content_type: str = "application/json"
+) -> Exchange:
+    """POST every body over so many connections at once.
 
     Raises:
         ReplyError: a reply is not 200; the message carries its body.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_post_all(url, bodies, connections))
+        return runner.run(_post_all(url, bodies, connections, content_type))
 
 
-async def _post_all(url: str, bodies: Sequence[bytes], connections: int) -> Exchange:
+async def _post_all(url: str, bodies: Sequence[bytes], connections: int, content_type: str) -> Exchange:
     target = urlsplit(url)
     assert target.hostname
     assert target.port
     loop = asyncio.get_running_loop()
-    head = f"POST {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\nContent-Type: application/json\r\n".encode()
+    head = f"POST {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\nContent-Type: {content_type}\r\n".encode()
     requests = [b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body) for body in bodies]
     load = _Load(url, requests, iter(range(len(requests))), loop.create_future())
     opened = [

@@ -1,4 +1,4 @@
-"""What one-shot routes answer, held against the test set that a bundle's training named."""
+"""What routes answer, held against the test set that a bundle's training named; captions against the validation set."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from contract.preprocessing import ItemPreprocessing
 from loadtest.bench.client import post_all
 from loadtest.bench.server import run_service
 from loadtest.bench.table import Table
+from loadtest.pictures import multipart
+from models.data.captions import normalise_caption
 from models.data.labelled import Labelled
 from models.data.sessions import Case
 from models.data.tagged import TaggedText, read_tagged
+from models.tasks.caption.data import read_split as read_pictures
+from models.tasks.caption.scores import bleu
 from models.tasks.classify.data import read_split
 from models.tasks.recommend.data import split_cases
 from models.tasks.tag.scores import entity_scores
@@ -32,7 +36,7 @@ Scores = dict[str, float]
 
 @dataclass(frozen=True)
 class _Subject:
-    """A bundle that is served, and where its test set is."""
+    """A bundle that is served, and where its data are."""
 
     folder: Path
     manifest: Manifest
@@ -54,13 +58,26 @@ class _Subject:
 
 
 @dataclass(frozen=True)
+class Judge:
+    """How the models of a task are judged: on which split, from which file of their training's data, and by what.
+
+    `file` gives None where training named none; `judge` gives the number of examples and the scores.
+    """
+
+    split: str
+    file: Callable[[Any], str | None]
+    judge: Callable[[_Subject], tuple[int, Scores]]
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """One bundle's scores on its test set, in points."""
+    """One bundle's scores on one set, in points."""
 
     model: str
     version: str
     precision: Precision
     data: str
+    split: str
     examples: int
     scores: Scores
 
@@ -74,11 +91,12 @@ class Verdicts:
     def tables(self) -> list[Table]:
         """One row a bundle and score."""
         rows = [
-            (f"{each.model} {each.version}", each.data, f"{each.examples:,}", name, f"{value:.2f}")
+            (f"{each.model} {each.version}", each.data, each.split, f"{each.examples:,}", name, f"{value:.2f}")
             for each in self.verdicts
             for name, value in each.scores.items()
         ]
-        return [Table("Through the endpoint, in points", ("model", "test file", "examples", "score", "value"), rows)]
+        columns = ("model", "file", "split", "examples", "score", "value")
+        return [Table("Through the endpoint, in points", columns, rows)]
 
     def scores(self, model: str) -> list[Score]:
         """A model's figures as its manifest records them (`python -m export record BUNDLE SCORES`)."""
@@ -87,7 +105,7 @@ class Verdicts:
                 metric=name,
                 value=round(value, 2),
                 data=each.data,
-                split="test",
+                split=each.split,
                 precision=each.precision,
                 note=f"{each.examples} examples, over HTTP",
             )
@@ -98,25 +116,24 @@ class Verdicts:
 
 
 def judge(bundles: Sequence[Path], root: Path, *, report: Callable[[str], None] = lambda _: None) -> Verdicts:
-    """Ask the newest version of every one-shot bundle `NAME/` about its test set, as it is served on CPU.
+    """Ask the newest version of every bundle `NAME/` of these tasks about its test set, as it is served on CPU.
 
-    Bundles without int8, or whose training named no test file, are left out.
+    Bundles without int8, or whose training named no such file, are left out.
     """
     verdicts = []
     for bundle in bundles:
         folder = latest_version(bundle)
         manifest = load_manifest(folder)
-        judged = _JUDGES.get(manifest.task)
-        data: Any = manifest.training.get("data", {})
-        if judged is None or _PRECISION not in {variant.precision for variant in manifest.variants}:
+        chosen = _JUDGES.get(manifest.task)
+        if chosen is None or _PRECISION not in {variant.precision for variant in manifest.variants}:
             continue
-        file = _test_file(data)
+        file = chosen.file(manifest.training.get("data", {}))
         if file is None:
             continue
         report(manifest.name)
         with run_service([bundle], "--provider", "cpu", "--precision", _PRECISION) as server:
-            count, scores = judged(_Subject(folder, manifest, root, server.url))
-        verdicts.append(Verdict(manifest.name, manifest.version, _PRECISION, file, count, scores))
+            count, scores = chosen.judge(_Subject(folder, manifest, root, server.url))
+        verdicts.append(Verdict(manifest.name, manifest.version, _PRECISION, file, chosen.split, count, scores))
     return Verdicts(verdicts)
 
 
@@ -124,6 +141,11 @@ def _test_file(data: Any) -> str | None:
     """The file of a training config that holds its test set; a table of events holds its own."""
     held = data.get("test") or (data.get("train") if data.get("train", {}).get("time") else None)
     return None if held is None else str(next(iter(held.values())))
+
+
+def _caption_file(data: Any) -> str | None:
+    """The table of captions of a training config."""
+    return str(data["captions"]["table"]) if "captions" in data else None
 
 
 def _classified(subject: _Subject) -> tuple[int, Scores]:
@@ -167,8 +189,25 @@ def _rank(items: list[ItemId], target: ItemId) -> int:
     return items.index(target) + 1 if target in items else 0
 
 
-_JUDGES: dict[str, Callable[[_Subject], tuple[int, Scores]]] = {
-    "classify": _classified,
-    "tag": _tagged,
-    "recommend": _recommended,
+def _described(subject: _Subject) -> tuple[int, Scores]:
+    """BLEU of the captions found by greedy search, and by that of the bundle's defaults."""
+    pictures = read_pictures(subject.data, subject.root, "validation")
+    references = [picture.captions for picture in pictures]
+    beam = subject.manifest.decoding_defaults.beam_size
+    scores: Scores = {}
+    for search, beam_size in (("greedy", 1), (f"beam {beam}", beam)):
+        forms = [multipart("image", [picture.content], beam_size=beam_size) for picture in pictures]
+        bodies, kind = [body for _, body in forms], forms[0][0]
+        replies = post_all(f"{subject.url}/v1/caption", bodies, _CONNECTIONS, content_type=kind).replies
+        texts = [normalise_caption(json.loads(reply)["captions"][0]["text"]) for reply in replies]
+        found = bleu(texts, references)
+        scores |= {f"{name.replace('bleu_', 'BLEU-')}, {search}": value for name, value in found.items()}
+    return len(pictures), scores
+
+
+_JUDGES: dict[str, Judge] = {
+    "classify": Judge("test", _test_file, _classified),
+    "tag": Judge("test", _test_file, _tagged),
+    "recommend": Judge("test", _test_file, _recommended),
+    "caption": Judge("validation", _caption_file, _described),
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from contract.items import Catalogue
 from contract.preprocessing import ItemPreprocessing, LabelPreprocessing
 from loadtest.bench.client import post_all
 from loadtest.bench.corpus import Corpus
+from loadtest.bench.figures import Figures
 from loadtest.bench.measure import Spread, percentile
 from loadtest.bench.rivals.plain import BUNDLE_VARIABLE
 from loadtest.bench.server import ROOT, Server, run_server, run_service
@@ -151,14 +151,8 @@ def _run(system: str, bundle: Bundle) -> Iterator[Server]:
 def _batches(system: str, server: Server) -> tuple[float, float] | None:
     """Batches and rows so far, where the system counts them."""
     if system == SERVICE:
-        with urlopen(f"{server.url}/metrics") as reply:  # noqa: S310  # our own server
-            text = reply.read().decode()
-        found = [
-            re.search(rf"^seqserve_batch_rows_{kind}{{.*}} (\S+)$", text, re.MULTILINE) for kind in ("count", "sum")
-        ]
-        assert found[0]
-        assert found[1]
-        return float(found[0][1]), float(found[1][1])
+        figures = Figures.of(server)
+        return figures.total("seqserve_batch_rows_count"), figures.total("seqserve_batch_rows_sum")
     if system == BENTOML:
         asked = Request(f"{server.url}/batches", b"{}", {"Content-Type": "application/json"})  # noqa: S310
         with urlopen(asked) as reply:  # noqa: S310  # our own server

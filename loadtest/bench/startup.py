@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -10,11 +11,12 @@ from pathlib import Path
 
 from contract.items import Catalogue
 from contract.manifest import latest_version, load_manifest
-from contract.preprocessing import ItemPreprocessing
+from contract.preprocessing import ImagePreprocessing, ItemPreprocessing
 from loadtest.bench.client import post_all
 from loadtest.bench.measure import Spread
 from loadtest.bench.server import ROOT, Server, run_server, run_service
 from loadtest.bench.table import Table
+from loadtest.pictures import make_photograph
 
 _EMPTY = ["-m", "bentoml", "serve", "loadtest.bench.empty:Empty", "--working-dir", str(ROOT), "--host", "127.0.0.1"]
 _MEGABYTE = 1e6
@@ -98,12 +100,14 @@ def measure_startup(
 
 
 def first_request(bundle: Path) -> tuple[str, bytes]:
-    """Path and body of a short request to the newest version of a bundle `NAME/`."""
+    """Path and JSON body of a short request to the newest version of a bundle `NAME/`."""
     folder = latest_version(bundle)
     manifest = load_manifest(folder)
     body: dict[str, object] = {"text": _TEXT}
     if isinstance(manifest.preprocessing, ItemPreprocessing):
         body = {"session": Catalogue.load(folder / manifest.preprocessing.catalogue).ids[:1]}
+    elif isinstance(manifest.preprocessing, ImagePreprocessing):
+        body = {"image": base64.b64encode(make_photograph(1)).decode()}
     return f"/v1/{manifest.task}", json.dumps(body).encode()
 
 

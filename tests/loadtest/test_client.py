@@ -62,7 +62,7 @@ async def test_replies_stand_in_the_order_of_the_requests() -> None:
     bodies = [json.dumps({"text": "ß" * (index % 7), "index": index}).encode() for index in range(50)]
     most: list[int] = []
     async with echo(most=most) as url:
-        exchange = await _post_all(url, bodies, connections=8)
+        exchange = await _post_all(url, bodies, 8, "application/json")
     assert exchange.replies == bodies
     assert max(most) == 8
     assert exchange.seconds >= max(exchange.latencies) >= min(exchange.latencies) > 0
@@ -72,7 +72,7 @@ async def test_replies_stand_in_the_order_of_the_requests() -> None:
 async def test_anything_but_200_is_an_error() -> None:
     async with echo(b"429 Too Many Requests") as url:
         with pytest.raises(ReplyError, match=r'answered 429: {"text": "a"}$'):
-            await _post_all(url, [b'{"text": "a"}'], connections=1)
+            await _post_all(url, [b'{"text": "a"}'], 1, "application/json")
 
 
 async def test_a_connection_that_is_closed_is_an_error() -> None:
@@ -84,7 +84,7 @@ async def test_a_connection_that_is_closed_is_an_error() -> None:
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         with pytest.raises(ReplyError, match="closed a connection"):
-            await _post_all(url, [b"{}"] * 3, connections=2)
+            await _post_all(url, [b"{}"] * 3, 2, "application/json")
 
 
 def test_a_server_is_watched_from_its_start_to_its_end() -> None:

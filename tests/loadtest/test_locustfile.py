@@ -15,16 +15,21 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCUSTFILE = ROOT / "loadtest" / "locustfile.py"
 SERVER = """
 import http.server, json, sys
-WHO = {{"/v1/translate": "Reader", "/v1/classify": "Critic", "/v1/tag": "Indexer", "/v1/recommend": "Shopper"}}
+WHO = {{"/v1/translate": "Reader", "/v1/classify": "Critic", "/v1/tag": "Indexer", "/v1/recommend": "Shopper",
+    "/v1/caption": "Photographer"}}
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        item = body["text"] if "text" in body else body["session"]
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Type"].startswith("multipart/form-data; boundary="):
+            body = {{"image": ["a picture"] * body.count(b'name="image"')}}
+        else:
+            body = json.loads(body)
+        item = body["text"] if "text" in body else body["session"] if "session" in body else body["image"]
         if isinstance(item, str) or "session" in body and not isinstance(item[0], list):
             item = [item]
-        items, key = item, {{"/v1/translate": "translations", "/v1/recommend": "recommendations"}}.get(
-            self.path, "predictions")
+        items, key = item, {{"/v1/translate": "translations", "/v1/recommend": "recommendations",
+            "/v1/caption": "captions"}}.get(self.path, "predictions")
         self.reply({{key: {reply}}})
     def do_GET(self):
         self.reply({{}})
@@ -43,12 +48,13 @@ GOOD = {
     "Critic": "[{'label': 'a', 'labels': [{'label': 'a', 'score': 0.9}, {'label': 'b', 'score': 0.1}]} for i in items]",
     "Indexer": "[{'entities': [{'text': i[:5], 'start': 0, 'end': 5}]} for i in items]",
     "Shopper": "[{'items': [{'item': 5}, {'item': 7}]} for i in items]",
+    "Photographer": "[{'text': 'a dog', 'score': -1.0} for i in items]",
 }
 
 
 def load(url: str, *users: str, p95: int = 60_000) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "locust", "--headless", "--locustfile", str(LOCUSTFILE), "--host", url]
-    command += ["--users", "4", "--spawn-rate", "4", "--run-time", "6s", "--p95", str(p95), *users]
+    command += ["--users", "5", "--spawn-rate", "5", "--run-time", "6s", "--p95", str(p95), *users]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -57,7 +63,8 @@ def test_a_service_that_answers_well_passes() -> None:
     with run_server(["-c", SERVER.format(reply=f"{{{replies}}}[WHO[self.path]](items)")]) as server:
         result = load(server.url)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert all(f"/v1/{task}" in result.stdout + result.stderr for task in ("translate", "classify", "tag", "recommend"))
+    tasks = ("translate", "classify", "tag", "recommend", "caption")
+    assert all(f"/v1/{task}" in result.stdout + result.stderr for task in tasks)
 
 
 def test_a_service_that_answers_badly_fails() -> None:
@@ -68,9 +75,9 @@ def test_a_service_that_answers_badly_fails() -> None:
 
 
 CHECKED = [
-    ("wrong_translation({'text': '', 'score': -1.0})", "an empty translation"),
-    ("wrong_translation({'text': 'a', 'score': 0.5})", "a score above 0"),
-    ("wrong_translation({'text': 'a', 'score': -1.0})", "None"),
+    ("wrong_text({'text': '', 'score': -1.0})", "an empty text"),
+    ("wrong_text({'text': 'a', 'score': 0.5})", "a score above 0"),
+    ("wrong_text({'text': 'a', 'score': -1.0})", "None"),
     ("wrong_prediction({'label': 'a', 'labels': [L('a', 0.1), L('b', 0.9)]})", "labels in no order"),
     ("wrong_prediction({'label': 'b', 'labels': [L('a', 0.9), L('b', 0.1)]})", "labels in no order"),
     ("wrong_prediction({'label': 'a', 'labels': [L('a', 1.9), L('b', 0.1)]})", "no probabilities"),

@@ -1,4 +1,6 @@
-"""Other ways of serving a one-shot graph, each as short as its framework lets it be, all around the same `Plain` model.
+"""Other ways of serving a bundle's graphs, each as short as its framework lets it be.
+
+All are around the same `Plain` model, or the same `PlainCaptioner`.
 
 - `bare`      Starlette, a request at a time: the ceiling
 - `lit`       LitServe with its batching on

@@ -1,0 +1,211 @@
+"""`/v1/caption`: where the time of one picture goes, and pictures a second beside the same graphs behind LitServe.
+
+Service, or rival, and load generator share the machine's cores.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.bench.client import post_all
+from loadtest.bench.figures import Figures
+from loadtest.bench.measure import Spread, percentile
+from loadtest.bench.server import Server, run_server, run_service
+from loadtest.bench.table import Table
+from loadtest.pictures import load_pictures, multipart
+from service.runtime.bundle import Bundle
+
+CONNECTIONS = 16
+SERVICE = "seqserve"
+_PICTURES, _ALONE, _WARM_UP = 240, 60, 32
+_DIFFERENT = 24
+"""Pictures, sent again and again."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """LitServe with so many worker processes, each with a batcher and a copy of the model of its own.
+
+    `encode_rows` pictures go through its encoder at a time.
+    """
+
+    workers: int
+    encode_rows: int
+
+    @property
+    def name(self) -> str:
+        """How tables call it."""
+        workers = f"{self.workers} worker" + ("s" if self.workers > 1 else "")
+        return f"LitServe, {workers}, encoding {self.encode_rows} at a time"
+
+
+RIVALS = (Rival(1, 1), Rival(1, 4), Rival(2, 1), Rival(2, 4), Rival(3, 1))
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Seconds of one picture at a time, greedy, from the request's first byte to the reply's last: medians of runs."""
+
+    total: Spread
+    decode: Spread
+    encode: Spread
+    steps: Spread
+    count: float
+    """Steps a picture."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """One system: pictures a second on the clock, seconds of a request, CPU seconds of its processes a picture."""
+
+    system: str
+    rate: Spread
+    p50: Spread
+    p99: Spread
+    cpu: Spread
+
+
+@dataclass(frozen=True)
+class Captions:
+    """All that was measured."""
+
+    model: str
+    precision: str
+    pictures: int
+    kilobytes: float
+    alone: Alone
+    served: list[Served]
+
+    def tables(self) -> list[Table]:
+        """Where the time goes, then the systems."""
+        return [self._alone_table(), self._served_table()]
+
+    def _alone_table(self) -> Table:
+        alone = self.alone
+        parts = alone.decode, alone.encode, alone.steps
+        rest = alone.total.median - sum(part.median for part in parts)
+        names = ("decode and resize", "encode", f"{alone.count:.1f} steps")
+        rows = [(name, _milliseconds(part.median)) for name, part in zip(names, parts, strict=True)]
+        return Table(
+            f"Milliseconds of /v1/caption on {self.model} ({self.precision}), one JPEG of 640 × 480 "
+            f"({self.kilobytes:.0f} kB) at a time, greedy; medians of {len(alone.total.values)} runs",
+            ("", "ms"),
+            [*rows, ("everything else", _milliseconds(rest)), ("end to end", _milliseconds(alone.total.median))],
+        )
+
+    def _served_table(self) -> Table:
+        ours = self.served[0].rate
+        return Table(
+            f"The same pictures at {CONNECTIONS} connections, greedy; medians of {len(ours.values)} × {self.pictures} "
+            "requests, taking turns; latencies in milliseconds",
+            ("", "pictures/s", "p50", "p99", "CPU a picture", "seqserve is faster by"),
+            [
+                (
+                    each.system,
+                    f"{each.rate.median:,.0f}",
+                    *(_milliseconds(seconds.median) for seconds in (each.p50, each.p99, each.cpu)),
+                    "–" if each.system == SERVICE else _gain(ours.over(each.rate)),
+                )
+                for each in self.served
+            ],
+        )
+
+
+def measure_captions(
+    bundle: Bundle,
+    *,
+    repeats: int,
+    pictures: int = _PICTURES,
+    folder: Path | None = None,
+    rivals: Sequence[Rival] = RIVALS,
+    report: Callable[[str], None] = lambda _: None,
+) -> Captions:
+    """Measure the service and every rival, taking turns. No reply may be anything but 200.
+
+    Args:
+        bundle: a captioner's.
+        repeats: of everything.
+        pictures: requests of one run.
+        folder: of pictures to send; else made-up ones.
+        rivals: who else serves the bundle.
+        report: is told what is going on.
+    """
+    sent = load_pictures(min(_DIFFERENT, pictures), folder)
+    chosen = random.Random(1).choices(sent, k=pictures)  # noqa: S311  # traffic, not secrets
+    alone: list[tuple[float, ...]] = []
+    runs: dict[str, list[tuple[float, ...]]] = {SERVICE: [], **{rival.name: [] for rival in rivals}}
+    for repeat in range(repeats):
+        for rival in (None, *rivals):
+            name = SERVICE if rival is None else rival.name
+            report(f"{name}: {repeat + 1} of {repeats}")
+            with _run(bundle, rival) as server:
+                route = "/v1/caption" if rival is None else "/predict"
+                _post(server, route, sent[:1] * _WARM_UP, CONNECTIONS)
+                runs[name].append(_together(server, route, chosen))
+                if rival is None:
+                    alone.append(_one_by_one(server, chosen[: min(_ALONE, pictures)]))
+    total, decode, encode, steps, count = [Spread(values) for values in zip(*alone, strict=True)]
+    served = [Served(name, *(Spread(values) for values in zip(*each, strict=True))) for name, each in runs.items()]
+    return Captions(
+        model=bundle.manifest.name,
+        precision=bundle.variant.precision,
+        pictures=pictures,
+        kilobytes=sum(map(len, sent)) / len(sent) / 1000,
+        alone=Alone(total, decode, encode, steps, count.median),
+        served=served,
+    )
+
+
+@contextmanager
+def _run(bundle: Bundle, rival: Rival | None) -> Iterator[Server]:
+    if rival is None:
+        with run_service([bundle.folder.parent]) as server:
+            yield server
+        return
+    command = ["-m", "loadtest.bench.rivals.lit", str(bundle.folder.resolve()), "--workers", str(rival.workers)]
+    with run_server([*command, "--encode-rows", str(rival.encode_rows)]) as server:
+        yield server
+
+
+def _together(server: Server, route: str, pictures: list[bytes]) -> tuple[float, ...]:
+    """Pictures a second, median and 99th percentile of a request's seconds, CPU seconds a picture."""
+    before = server.cpu_seconds()
+    seconds, latencies = _post(server, route, pictures, CONNECTIONS)
+    cpu = (server.cpu_seconds() - before) / len(pictures)
+    return len(pictures) / seconds, percentile(latencies, 0.5), percentile(latencies, 0.99), cpu
+
+
+def _one_by_one(server: Server, pictures: list[bytes]) -> tuple[float, ...]:
+    """Median seconds of a request; of these the mean seconds of decoding, encoding and stepping, and the steps."""
+    before = Figures.of(server)
+    _, latencies = _post(server, "/v1/caption", pictures, 1)
+    after = Figures.of(server)
+
+    def mean(name: str, **labels: str) -> float:
+        return (after.total(name, **labels) - before.total(name, **labels)) / len(pictures)
+
+    return (
+        percentile(latencies, 0.5),
+        mean("seqserve_preprocess_duration_seconds_sum", task="caption"),
+        mean("seqserve_inference_duration_seconds_sum", graph="encode"),
+        mean("seqserve_inference_duration_seconds_sum", graph="step"),
+        mean("seqserve_inference_duration_seconds_count", graph="step"),
+    )
+
+
+def _post(server: Server, route: str, pictures: list[bytes], connections: int) -> tuple[float, list[float]]:
+    forms = [multipart("image", [picture], beam_size=1) for picture in pictures]
+    exchange = post_all(server.url + route, [body for _, body in forms], connections, content_type=forms[0][0])
+    return exchange.seconds, exchange.latencies
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:,.1f}"
+
+
+def _gain(ratio: Spread) -> str:
+    return f"{ratio.median:.2f}× ({ratio.lowest:.2f}–{ratio.highest:.2f})"
