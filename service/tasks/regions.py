@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,5 +56,5 @@ def spelt_words(codec: TextCodec, token_ids: list[int]) -> list[tuple[str, int, 
     growing = GrowingText(codec)
     pieces = [growing.push([token]) for token in token_ids]
     starts = [place for place, piece in enumerate(pieces) if place == 0 or piece[:1].isspace()]
-    ends = [*starts[1:], len(pieces)]
-    return [("".join(pieces[first:last]).strip(), first, last) for first, last in zip(starts, ends, strict=True)]
+    bounds = pairwise([*starts, len(pieces)])
+    return [("".join(pieces[first:last]).strip(), first, last) for first, last in bounds]

@@ -212,13 +212,17 @@ class FakeEngine(FakeQueue):
         if request.search.beam_size > self.slots:
             raise BeamTooWideError(request.search.beam_size, self.slots)
 
+    def spell(self, inputs: Mapping[str, Array]) -> list[int]:
+        """What is said of an input."""
+        return [int(i) for i in inputs["source_ids"][:-1]]
+
     def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:
         rows, source = max(map(len, token_ids)) + 1, len(inputs["source_ids"])
         return np.full((len(token_ids), rows, source), 1 / source, dtype=np.float32)
 
     def work(self, ticket: FakeTicket) -> None:
         request = ticket.request
-        ids = [int(i) for i in request.inputs["source_ids"][:-1]]
+        ids = self.spell(request.inputs)
         finished = len(ids) < request.search.max_length
         ids = ids[: request.search.max_length]
         for count, token in enumerate(ids if request.on_tokens else ()):

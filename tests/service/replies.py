@@ -12,6 +12,7 @@ import httpx
 from service.api.errors import KINDS
 
 TRANSLATE, STREAM = "/v1/translate", "/v1/translate/stream"
+CAPTION, CAPTION_STREAM, OVERLAY = "/v1/caption", "/v1/caption/stream", "/v1/caption/overlay"
 CLASSIFY, TAG, RECOMMEND = "/v1/classify", "/v1/tag", "/v1/recommend"
 TEXT = "A man is riding."
 PARAGRAPH = "A man is riding. Two dogs!\n\nIs the girl reading?"

@@ -16,7 +16,10 @@ from service.runtime.errors import QueueFullError
 from service.settings import Settings
 from tests.service.fakes import FakeEngine, make_catalogue
 from tests.service.replies import (
+    CAPTION,
+    CAPTION_STREAM,
     CLASSIFY,
+    OVERLAY,
     PARAGRAPH,
     RECOMMEND,
     STREAM,
@@ -27,6 +30,8 @@ from tests.service.replies import (
     sample,
     until,
 )
+
+POSTED = (TRANSLATE, STREAM, CAPTION, CAPTION_STREAM, OVERLAY, CLASSIFY, TAG, RECOMMEND)
 
 
 async def test_models_are_listed_and_described(client: httpx.AsyncClient) -> None:
@@ -44,9 +49,7 @@ async def test_models_are_listed_and_described(client: httpx.AsyncClient) -> Non
 
 async def test_the_description_is_true(client: httpx.AsyncClient) -> None:
     description = (await client.get("/v1/openapi.json")).json()
-    assert sorted(description["paths"]) == sorted(
-        ["/v1/models", "/v1/models/{name}", TRANSLATE, STREAM, CLASSIFY, TAG, RECOMMEND]
-    )
+    assert sorted(description["paths"]) == sorted(["/v1/models", "/v1/models/{name}", *POSTED])
     schemas = description["components"]["schemas"]
     assert schemas["TranslateRequest"]["additionalProperties"] is False
     example = {
@@ -63,7 +66,7 @@ async def test_the_description_is_true(client: httpx.AsyncClient) -> None:
         8,
     ]
     assert schemas["TranslateRequest"]["properties"]["beam_size"]["anyOf"][0]["maximum"] == 16
-    for path in (TRANSLATE, STREAM, CLASSIFY, TAG, RECOMMEND):
+    for path in POSTED:
         replies = description["paths"][path]["post"]["responses"]
         assert set(replies) == {"200", "4XX", "5XX"}
         assert list(replies["4XX"]["content"]) == ["application/problem+json"]

@@ -39,7 +39,8 @@ def _decode(value: object) -> bytes:
 
 def _as_list(value: object) -> object:
     if isinstance(value, str | bytes):
-        return [value]
+        # What is wrong with it is told of the field, not of a place in a list that was not sent.
+        return [_decode(value)]
     if isinstance(value, list):
         return value
     raise PydanticCustomError("pictures_type", "Input should be a picture or a list of pictures, in base64")
