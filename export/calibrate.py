@@ -15,7 +15,8 @@ import onnx_ir as ir
 from contract.rows import Array, Row, pad_rows
 from contract.signature import GenerateSignature, GraphKind, PredictSignature
 from export.drive import Decoder, Feed, Runner
-from export.passes.integer import Range, quantised_linears
+from export.passes.integer import quantised_linears, rounded_values
+from export.passes.rounding import Range
 
 _SAMPLES = 512
 """Values kept of one activation of one call, beside its lowest and highest."""
@@ -31,7 +32,7 @@ def calibrate_pass(
     rows: Sequence[Row],
     open_graph: Callable[[Path], Runner],
 ) -> Watched:
-    """What the products of `predict` are given, of every row."""
+    """What int8 will round in `predict`, of every row."""
     watched = Watched(predict, open_graph)
     for row in rows:
         watched(pad_rows(signature.inputs, [row]))
@@ -65,11 +66,12 @@ def calibrate_steps(
 
 
 class Watched:
-    """A graph that remembers a sample of the inputs of its matrix products."""
+    """A graph that remembers a sample of each value that int8 will round."""
 
     def __init__(self, model: ir.Model, open_graph: Callable[[Path], Runner]) -> None:
         probe = model.clone()
-        self._names = sorted({str(linear.x.name) for linear in quantised_linears(probe.graph)})
+        self._names = sorted(str(value.name) for value in rounded_values(probe.graph))
+        factors = {str(linear.x.name) for linear in quantised_linears(probe.graph)}
         returned = {value.name for value in (*probe.graph.outputs, *probe.graph.inputs)}
         values = {output.name: output for node in probe.graph for output in node.outputs}
         probe.graph.outputs.extend(values[name] for name in self._names if name not in returned)
@@ -78,26 +80,27 @@ class Watched:
             ir.save(probe, path)
             self._run = open_graph(path)
         self._samples: dict[str, list[Array]] = {name: [] for name in self._names}
-        self._peaks: dict[str, Array] = {name: np.zeros(1, np.float32) for name in self._names}
+        self._peaks: dict[str, Array] = {name: np.zeros(1, np.float32) for name in factors}
         self._random = np.random.default_rng(0)
 
     def __call__(self, feed: Mapping[str, Array]) -> Feed:
         outputs = self._run(feed)
         for name in self._names:
             array = outputs[name] if name in outputs else feed[name]
-            channels = np.abs(array).reshape(-1, array.shape[-1])
-            self._peaks[name] = np.maximum(self._peaks[name], channels.max(axis=0))
+            if name in self._peaks:
+                channels = np.abs(array).reshape(-1, array.shape[-1])
+                self._peaks[name] = np.maximum(self._peaks[name], channels.max(axis=0))
             values = array.ravel()
             extremes = np.array([values.min(), values.max()])
             self._samples[name].append(np.concatenate([extremes, self._random.choice(values, _SAMPLES)]))
         return outputs
 
     def peaks(self) -> dict[str, Array]:
-        """The largest magnitude of each channel (the last axis) of every input, by value name."""
+        """The largest magnitude of each channel (the last axis) of what products read, by value name."""
         return self._peaks
 
     def ranges(self) -> dict[str, Range]:
-        """The range of every input, by value name."""
+        """The range of every value, by its name."""
         return {name: best_range(np.concatenate(samples)) for name, samples in self._samples.items()}
 
 

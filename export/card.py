@@ -6,7 +6,13 @@ import json
 from collections.abc import Sequence
 
 from contract.manifest import Manifest, Variant
-from contract.preprocessing import ItemPreprocessing, LabelPreprocessing, TagPreprocessing, TextPreprocessing
+from contract.preprocessing import (
+    ImagePreprocessing,
+    ItemPreprocessing,
+    LabelPreprocessing,
+    TagPreprocessing,
+    TextPreprocessing,
+)
 from contract.tasks import TaskName
 
 CARD = "MODEL_CARD.md"
@@ -17,12 +23,15 @@ _EXAMPLES: dict[TaskName, str] = {
     "tag": '"text": "…"',
     "recommend": '"session": [1, 2, 3]',
 }
+"""Task → what a request says in JSON; pictures are sent as files."""
 _CAVEATS: dict[TaskName, str] = {
     "translate": "text of another kind, names, numbers and rare words come out worse, and what it writes may be fluent "
     "and wrong",
     "classify": "text of another kind is given one of the same labels, with a score that means little",
     "tag": "in text of another kind it misses names and takes other words for them",
     "recommend": "items that are new since are never recommended, and what was popular then is preferred",
+    "caption": "in pictures of another kind it sees what it knows, numbers, colours and rare things come out worse, "
+    "and what it writes may be fluent and wrong",
 }
 _COUNTED = {
     "source": "tokens",
@@ -71,6 +80,10 @@ def _facts(manifest: Manifest) -> str:
             rows.insert(1, ("languages", f"{languages[0]} → {languages[1]}"))
     elif isinstance(preprocessing, LabelPreprocessing | TagPreprocessing) and preprocessing.language:
         rows.insert(1, ("language", preprocessing.language))
+    if isinstance(preprocessing, ImagePreprocessing):
+        side, (down, across) = preprocessing.size, preprocessing.grid
+        kept = "the whole squeezed" if preprocessing.fit == "squeeze" else "the middle scaled"
+        rows.insert(1, ("pictures", f"{kept} to {side} × {side} pixels, in {down} × {across} regions"))
     if isinstance(preprocessing, LabelPreprocessing):
         rows.insert(1, ("labels", ", ".join(preprocessing.labels)))
     return _table(("", ""), rows)
@@ -123,18 +136,20 @@ def _speed(manifest: Manifest) -> str:
 
 
 def _usage(manifest: Manifest) -> str:
-    call = (
-        "```sh\n"
-        f"curl -s localhost:3000/v1/{manifest.task} -H 'content-type: application/json' \\\n"
-        f'  -d \'{{"model": "{manifest.name}", {_EXAMPLES[manifest.task]}}}\'\n'
-        "```"
-    )
+    call = f"```sh\ncurl -s localhost:3000/v1/{manifest.task} {_arguments(manifest)}\n```"
     if manifest.decoding is None:
         return call
     return (
         f"{call}\n\nWithout options it searches with a beam of {manifest.decoding.beam_size} and a length penalty of "
         f"{manifest.decoding.length_penalty:g}."
     )
+
+
+def _arguments(manifest: Manifest) -> str:
+    if isinstance(manifest.preprocessing, ImagePreprocessing):
+        return f"-F model={manifest.name} -F image=@photo.jpg"
+    body = f'{{"model": "{manifest.name}", {_EXAMPLES[manifest.task]}}}'
+    return f"-H 'content-type: application/json' \\\n  -d '{body}'"
 
 
 def _limits(manifest: Manifest) -> str:

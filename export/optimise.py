@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from contract.signature import GraphKind
 from export.calibrate import Ranges
+from export.passes.convolution import quantise_convolutions
 from export.passes.half import convert_to_half
 from export.passes.integer import fold_embedding_scale, quantise_products, store_small
 from export.passes.linear import tie_transposes, unify_linears
@@ -46,8 +47,14 @@ def to_integer(graphs: Mapping[GraphKind, ir.Model], ranges: Ranges) -> Graphs:
     """
 
     def quantise(kind: GraphKind) -> tuple[Pass, ...]:
-        products: tuple[Pass, ...] = (lambda model: quantise_products(model, ranges[kind]),) if kind in ranges else ()
-        return (*products, store_small, fold_embedding_scale)
+        if kind not in ranges:
+            return store_small, fold_embedding_scale
+        return (
+            lambda model: quantise_convolutions(model, ranges[kind]),
+            lambda model: quantise_products(model, ranges[kind]),
+            store_small,
+            fold_embedding_scale,
+        )
 
     return {kind: _run(graph, quantise(kind)) for kind, graph in graphs.items()}
 

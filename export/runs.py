@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from export.caption import caption_material
 from export.errors import ExportError
-from export.generate import text_material
 from export.material import Material
 from export.predict import predict_material
+from export.text import text_material
 from models.training.run import Run
 from models.training.task import OneShotTask
 
@@ -22,4 +23,6 @@ def from_run(run: Run[Any, Any]) -> Material:
         return predict_material(run, run.task)
     if run.config.task == "translate":
         return text_material(run)
+    if run.config.task == "caption":
+        return caption_material(run)
     raise ExportError(f"{run.path}: a run for the task {run.config.task!r} is trained for other runs to start from")

@@ -8,14 +8,13 @@ graph in Quantize/Dequantize form keeps the bias as one more node (docs/decision
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-from export.errors import OptimiseError
+from export.passes.convolution import convolved
 from export.passes.linear import Linear, linears
+from export.passes.rounding import Range, Rounded, quantise_filters, quantise_weight, round_activation
 from export.passes.values import (
     CONTRIB,
     add_constant,
@@ -27,15 +26,10 @@ from export.passes.values import (
     replace,
 )
 
-Range = tuple[float, float]
-"""Lowest and highest value that an activation is expected to take."""
-
 _SMALLEST = 16
 """Products with fewer outputs stay in fp32: they cost nothing, and a score vector decides too much."""
 _STORED_BYTES = 4096
 """Smaller tensors stay in fp32."""
-_NOISE = 1e-3
-"""Power of the rounding errors, relative to the weights', up to which outputs share one scale."""
 
 
 def quantised_linears(graph: ir.Graph) -> Iterator[Linear]:
@@ -43,32 +37,9 @@ def quantised_linears(graph: ir.Graph) -> Iterator[Linear]:
     return (linear for linear in linears(graph) if min(linear.matrix().shape) >= _SMALLEST)
 
 
-def quantise_weight(matrix: NDArray[Any], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric int8 → values and the scales to multiply them by, which broadcast against the values.
-
-    One scale serves the whole tensor where that keeps the rounding 30 dB below the weights, on average over the
-    outputs, since products with one scale run 10 to 30 % faster; else each output (each index along all axes but
-    `axis`) has its own.
-
-    x86 processors without VNNI add two neighbouring products `u8 · s8` in 16 bits and cut off what does not fit. The
-    scales keep the sum of any two neighbours along `axis` below that bound, so every processor gets the same numbers;
-    it costs about half a bit.
-    """
-    moved = np.moveaxis(np.abs(matrix), axis, -1)
-    padded = np.pad(moved, [(0, 0)] * (moved.ndim - 1) + [(0, moved.shape[-1] % 2)])
-    pairs = padded.reshape(*padded.shape[:-1], -1, 2).sum(axis=-1)
-    highest = np.moveaxis(pairs.max(axis=-1, keepdims=True), -1, axis)
-    each = np.maximum(highest, np.finfo(np.float32).tiny).astype(np.float32) / np.float32(127)
-    one = each.max(keepdims=True)
-    rounded = _round(matrix, one)
-    noise, signal = (np.square(array).mean(axis=axis) for array in (rounded * one - matrix, matrix))
-    if float((noise / np.maximum(signal, np.finfo(np.float32).tiny)).mean()) <= _NOISE:
-        return rounded, one
-    return _round(matrix, each), each
-
-
-def _round(matrix: NDArray[Any], scales: NDArray[np.float32]) -> NDArray[np.int8]:
-    return np.clip(np.round(matrix / scales), -127, 127).astype(np.int8)
+def rounded_values(graph: ir.Graph) -> set[ir.Value]:
+    """Every value of an fp32 graph whose range int8 asks for."""
+    return {linear.x for linear in quantised_linears(graph)} | convolved(graph)
 
 
 def quantise_products(model: ir.Model, ranges: Mapping[str, Range]) -> None:
@@ -83,10 +54,10 @@ def quantise_products(model: ir.Model, ranges: Mapping[str, Range]) -> None:
     """
     graph = model.graph
     weights: dict[tuple[ir.Value, bool], tuple[ir.Value, ir.Value]] = {}
-    activations: dict[ir.Value, tuple[ir.Value, ir.Value, ir.Value]] = {}
+    activations: dict[ir.Value, Rounded] = {}
     for linear in quantised_linears(graph):
         if linear.x not in activations:
-            activations[linear.x] = _quantise_activation(graph, linear, ranges)
+            activations[linear.x] = round_activation(graph, linear.x, ranges)
         key = (linear.weight, linear.transposed)
         if key not in weights:
             weights[key] = _quantise_product_weight(graph, linear)
@@ -115,8 +86,11 @@ def store_small(model: ir.Model) -> None:
         array = constant(value)
         if array is None or array.dtype != np.float32 or array.nbytes < _STORED_BYTES or array.ndim < 2:
             continue
-        is_product = any(use.node.op_type == "MatMul" and use.idx == 1 for use in value.uses())
-        quantised, scales = quantise_weight(array, axis=-2 if is_product else -1)
+        users = {(use.node.op_type, use.idx) for use in value.uses()}
+        if array.ndim == 4 and ("Conv", 1) in users:
+            quantised, scales = quantise_filters(array)
+        else:
+            quantised, scales = quantise_weight(array, axis=-2 if ("MatMul", 1) in users else -1)
         first = first_consumer(graph, value)
         stored = add_constant(graph, f"{value.name}.int8", quantised)
         cast = insert_before(graph, first, "Cast", [stored], {"to": ir.DataType.FLOAT}, dtype=ir.DataType.FLOAT)
@@ -144,33 +118,6 @@ def fold_embedding_scale(model: ir.Model) -> None:
             replace(factor_node.outputs[0], gather.outputs[0])
             model.graph.remove(factor_node, safe=True)
     remove_unused(model)
-
-
-def _quantise_activation(
-    graph: ir.Graph, linear: Linear, ranges: Mapping[str, Range]
-) -> tuple[ir.Value, ir.Value, ir.Value]:
-    """The u8 activation, its scale and its zero point; a ReLU in front is what rounding up to zero does anyway."""
-    name = str(linear.x.name)
-    if name not in ranges:
-        raise OptimiseError(f"{name!r} feeds a matrix product and was not calibrated: calibrate every graph's inputs")
-    low, high = min(ranges[name][0], 0.0), max(ranges[name][1], 0.0)
-    scale = max((high - low) / 255, float(np.finfo(np.float32).tiny))
-    zero_point = round(-low / scale)
-    scale_value = add_constant(graph, f"{name}.scale", np.array(scale, np.float32))
-    zero_value = add_constant(graph, f"{name}.zero_point", np.array(zero_point, np.uint8))
-    producer = linear.x.producer()
-    rectified = producer is not None and producer.op_type == "Relu" and zero_point == 0
-    source = producer.inputs[0] if rectified and producer is not None else linear.x
-    quantised = insert_before(
-        graph,
-        first_consumer(graph, linear.x),
-        "QuantizeLinear",
-        [source, scale_value, zero_value],
-        dtype=ir.DataType.UINT8,
-        shape=linear.x.shape,
-        name=f"{name}.quantised",
-    )
-    return quantised, scale_value, zero_value
 
 
 def _quantise_product_weight(graph: ir.Graph, linear: Linear) -> tuple[ir.Value, ir.Value]:

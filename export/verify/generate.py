@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from sacrebleu.metrics.bleu import BLEU
 
-from contract.manifest import DecodingDefaults, Precision
-from contract.rows import Array, Row, pad_rows
+from contract.manifest import Precision
+from contract.rows import Array, Row, axis_sizes, pad_rows
 from export.drive import Decoder, Feed
 from export.errors import RowDependenceError, RuntimeMismatchError, StepMismatchError
 from export.verify.graphs import SAME_ROW, Runners
@@ -23,10 +22,12 @@ from service.runtime.session import configure_threads
 from service.runtime.verify import log_probabilities
 
 if TYPE_CHECKING:
-    from export.generate import TextMaterial
+    from export.generate import GenerateMaterial
 
 
-def unroll(material: TextMaterial, runners: Runners, rows: Sequence[Row], targets: Sequence[Sequence[int]]) -> Array:
+def unroll(
+    material: GenerateMaterial, runners: Runners, rows: Sequence[Row], targets: Sequence[Sequence[int]]
+) -> Array:
     """Log-probabilities `[rows, target, vocabulary]` of known targets, fed step by step."""
     decoder = Decoder.start(
         material.model.signature,
@@ -43,7 +44,11 @@ def unroll(material: TextMaterial, runners: Runners, rows: Sequence[Row], target
 
 
 def verify_steps(
-    material: TextMaterial, runners: Runners, rows: Sequence[Row], targets: Sequence[Sequence[int]], tolerance: float
+    material: GenerateMaterial,
+    runners: Runners,
+    rows: Sequence[Row],
+    targets: Sequence[Sequence[int]],
+    tolerance: float,
 ) -> None:
     """Decoding step by step equals PyTorch's reading of the whole target at once.
 
@@ -56,12 +61,12 @@ def verify_steps(
         row, position = np.argwhere(~(errors <= tolerance))[0]
         raise StepMismatchError(
             f"step: log-probabilities at position {position} of row {row} differ by {errors[row, position]:.3g} from "
-            f"the full forward pass, allowed is {tolerance:.3g} (source lengths {[_length(r) for r in rows]})"
+            f"the full forward pass, allowed is {tolerance:.3g} (sizes {[_sizes(material, r) for r in rows]})"
         )
 
 
 def verify_rows(
-    material: TextMaterial,
+    material: GenerateMaterial,
     precision: Precision,
     runners: Runners,
     rows: Sequence[Row],
@@ -84,25 +89,28 @@ def verify_rows(
     if not (np.median(errors) <= min(SAME_ROW, tolerance) and errors.max() <= tolerance):
         row = int(errors.max(axis=1).argmax())
         raise RowDependenceError(
-            f"{precision}: row {row} (source length {_length(rows[row])}) alone and beside {len(rows) - 1} rows "
-            f"(source padded to {max(map(_length, rows))}) differs by {errors[row].max():.3g} in log-probability, "
-            f"median over all positions {np.median(errors):.3g}; allowed are {tolerance:.3g} and {SAME_ROW:.3g}"
+            f"{precision}: row {row} (sizes {_sizes(material, rows[row])}) alone and beside {len(rows) - 1} rows "
+            f"differs by {errors[row].max():.3g} in log-probability, median over all positions "
+            f"{np.median(errors):.3g}; allowed are {tolerance:.3g} and {SAME_ROW:.3g}"
         )
 
 
 @contextmanager
-def decoding(folder: Path, precision: Precision) -> Iterator[Callable[[Sequence[Row]], list[Hypothesis]]]:
-    """The decoding engine on a bundle, as a function: rows, all waiting at once → their greedy hypotheses."""
+def decoding(
+    folder: Path, precision: Precision, max_length: Callable[[Row], int]
+) -> Iterator[Callable[[Sequence[Row]], list[Hypothesis]]]:
+    """The decoding engine on a bundle, as a function: rows, all waiting at once → their greedy hypotheses.
+
+    `max_length` is how many tokens a row's hypothesis may have.
+    """
     configure_threads(1)
-    bundle = open_bundle(folder, precision=precision)
-    engine = DecodingEngine(bundle)
-    defaults, limits = DecodingDefaults(), bundle.manifest.limits
+    engine = DecodingEngine(open_bundle(folder, precision=precision))
 
     def decode(rows: Sequence[Row]) -> list[Hypothesis]:
         found: list[Hypothesis] = []
         for start in range(0, len(rows), engine.settings.max_queue):
             tickets = [
-                engine.submit(GenerateRequest(dict(row), Search(max_length=defaults.max_length(_length(row), limits))))
+                engine.submit(GenerateRequest(dict(row), Search(max_length=max_length(row))))
                 for row in rows[start : start + engine.settings.max_queue]
             ]
             found += [ticket.future.result().hypotheses[0] for ticket in tickets]
@@ -116,7 +124,7 @@ def decoding(folder: Path, precision: Precision) -> Iterator[Callable[[Sequence[
 
 
 def verify_engine(
-    material: TextMaterial, rows: Sequence[Row], hypotheses: Sequence[Hypothesis], tolerance: float
+    material: GenerateMaterial, rows: Sequence[Row], hypotheses: Sequence[Hypothesis], tolerance: float
 ) -> None:
     """The engine's greedy output is PyTorch's: given what came before, no token is likelier than the chosen one.
 
@@ -134,8 +142,8 @@ def verify_engine(
         if len(worse):
             position = int(worse[0])
             raise RuntimeMismatchError(
-                f"input {number} (source length {_length(row)}): the engine chose token {chosen[position]} at position "
-                f"{position}, PyTorch prefers {table[position].argmax()} by "
+                f"input {number} (sizes {_sizes(material, row)}): the engine chose token {chosen[position]} at "
+                f"position {position}, PyTorch prefers {table[position].argmax()} by "
                 f"{table[position].max() - likelihoods[position]:.3g}, allowed is {tolerance:.3g}"
             )
         error = abs(float(likelihoods.sum()) - hypothesis.log_probability)
@@ -146,16 +154,11 @@ def verify_engine(
             )
 
 
-def bleu(texts: Sequence[str], references: Sequence[str]) -> float:
-    """Lower-cased sacreBLEU."""
-    return float(BLEU(lowercase=True).corpus_score(list(texts), [list(references)]).score)
-
-
-def _batch(material: TextMaterial, rows: Sequence[Row]) -> Feed:
+def _batch(material: GenerateMaterial, rows: Sequence[Row]) -> Feed:
     return pad_rows(material.model.signature.inputs, rows)
 
 
-def _full_log_probabilities(material: TextMaterial, inputs: Feed, targets: Sequence[Sequence[int]]) -> Array:
+def _full_log_probabilities(material: GenerateMaterial, inputs: Feed, targets: Sequence[Sequence[int]]) -> Array:
     tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
     with torch.no_grad():
         logits: torch.Tensor = material.model(tensors, torch.tensor(targets))
@@ -163,5 +166,5 @@ def _full_log_probabilities(material: TextMaterial, inputs: Feed, targets: Seque
     return table
 
 
-def _length(row: Row) -> int:
-    return len(row["source_ids"])
+def _sizes(material: GenerateMaterial, row: Row) -> dict[str, int]:
+    return axis_sizes(material.model.signature.inputs, row)

@@ -10,9 +10,9 @@ import torch
 
 from contract.manifest import Manifest
 from export.cases import generate_cases
-from export.generate import TextMaterial
 from export.optimise import Graphs, simplify
 from export.pipeline import Options, export_bundle
+from export.text import TextMaterial
 from export.trace import trace
 from tests.export.toys import VOCABULARY, make_material
 

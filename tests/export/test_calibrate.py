@@ -9,9 +9,9 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from export.calibrate import best_range
-from export.generate import TextMaterial
 from export.optimise import Graphs
 from export.passes.integer import quantised_linears
+from export.text import TextMaterial
 
 
 def loss(values: NDArray[np.float32], low: float, high: float) -> float:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from contract.manifest import Manifest, load_manifest
 from export.__main__ import app
-from export.generate import TextMaterial
+from export.text import TextMaterial
 from tests.export.test_package import SCORE
 
 RUNNER = CliRunner()

@@ -8,8 +8,8 @@ import pytest
 
 from contract.manifest import BundleError, Manifest, Score, load_manifest
 from export.errors import ExportError
-from export.generate import TextMaterial
 from export.package import next_version, read_scores, record_scores, staging
+from export.text import TextMaterial
 
 SCORE = Score(metric="BLEU", value=38.5, data="toy words", split="test", precision="int8", note="over HTTP")
 

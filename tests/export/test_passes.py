@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from export.errors import OptimiseError
 from export.passes.half import convert_to_half
-from export.passes.integer import fold_embedding_scale, quantise_products, quantise_weight, store_small
+from export.passes.integer import fold_embedding_scale, quantise_products, store_small
 from export.passes.linear import linears, tie_transposes, unify_linears
+from export.passes.rounding import quantise_weight
 from export.passes.simplify import fold_constants, forget_origin, share_equal
 from export.passes.values import add_constant
 from export.verify.graphs import open_graph
@@ -194,7 +195,7 @@ def test_products_may_follow_one_another(tmp_path: Path) -> None:
 
 
 def test_an_uncalibrated_product_is_refused() -> None:
-    with pytest.raises(OptimiseError, match="'rectified' feeds a matrix product and was not calibrated"):
+    with pytest.raises(OptimiseError, match="'rectified' is to be rounded and was not calibrated"):
         quantise_products(feed_forward(), {"x": (-4.0, 4.0)})
 
 

@@ -13,9 +13,9 @@ from contract.manifest import BundleError, Manifest, hash_file, load_manifest, s
 from contract.signature import GraphKind
 from export import pipeline
 from export.errors import ExportError, MetricError, ToleranceError
-from export.generate import TextMaterial
 from export.optimise import Graphs
 from export.pipeline import Options, export_bundle
+from export.text import TextMaterial
 from export.verify.generate import decoding
 from service.runtime.verify import VerificationError, verify_bundle
 
@@ -149,7 +149,7 @@ def test_numbers_that_do_not_come_out_are_found_even_under_right_hashes(bundle: 
 def test_the_engine_gives_a_row_the_same_text_alone_and_in_company(bundle: Exported) -> None:
     folder, _, material = bundle
     rows = material.random_rows((4, 9, 1, 6, 2, 8, 3), seed=6)
-    with decoding(folder, "int8") as decode:
+    with decoding(folder, "int8", material.max_length) as decode:
         together = [hypothesis.token_ids for hypothesis in decode(rows)]
         alone = [decode([row])[0].token_ids for row in rows]
     assert together == alone

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from contract.manifest import Licence, Limits
 from contract.text import SPECIAL_TOKENS, UNK, TextCodec
-from export.generate import TextMaterial
 from export.material import About
+from export.text import TextMaterial
 from models.architecture import Generator
 from models.registry import build, parse
 

@@ -9,7 +9,7 @@ import pytest
 
 from contract.signature import GraphKind
 from export.errors import AxesError, GraphFailedError, MetricError, NamesError
-from export.generate import TextMaterial
+from export.text import TextMaterial
 from export.optimise import Graphs, to_half
 from export.store import save_graphs
 from export.verify.graphs import open_graph, verify_metric, verify_structure
