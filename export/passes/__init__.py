@@ -2,7 +2,7 @@
 
 - `simplify`  what every precision wants: constants folded, one form for affine maps, nothing left of the tracer
 - `linear`    affine maps, found in any form that the exporter writes
-- `convolution` int8 convolutions
+- `convolution`  int8 convolutions that hand on bytes
 - `integer`   int8 matrix products and embeddings
 - `rounding`  how weights and activations become bytes
 - `half`      float16 weights and arithmetic

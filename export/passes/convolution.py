@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from export.errors import OptimiseError
 from export.passes.rounding import Range, Rounded, find_scale, quantise_filters, round_activation
 from export.passes.values import CONTRIB, add_constant, constant, insert_before, only_consumer, remove_unused, replace
 
@@ -110,9 +111,10 @@ def _convolve(graph: ir.Graph, found: Convolution, ranges: Mapping[str, Range]) 
     assert array is not None
     assert x_scale is not None
     weight, scales = quantise_filters(array)
-    unit = (x_scale * scales).reshape(-1)
-    bias = np.round(found.bias / unit).astype(np.int32)
     name = str(found.weight.name)
+    bias = np.round(found.bias / (x_scale * scales).reshape(-1))
+    if np.abs(bias).max() > np.iinfo(np.int32).max:
+        raise OptimiseError(f"{name!r}: its bias is {np.abs(bias).max():.3g} times what its products are counted in")
     values = insert_before(
         graph,
         found.node,
@@ -123,7 +125,7 @@ def _convolve(graph: ir.Graph, found: Convolution, ranges: Mapping[str, Range]) 
             add_constant(graph, f"{name}.scales", scales.reshape(-1 if scales.size > 1 else ())),
             add_constant(graph, f"{name}.zero_point", np.zeros(scales.size if scales.size > 1 else (), np.int8)),
             *out,
-            add_constant(graph, f"{name}.bias", bias),
+            add_constant(graph, f"{name}.bias", bias.astype(np.int32)),
         ],
         dict(found.node.attributes),
         dtype=ir.DataType.UINT8,

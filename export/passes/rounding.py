@@ -20,10 +20,9 @@ Range = tuple[float, float]
 
 _NOISE = 1e-3
 """Power of the rounding errors, relative to the weights', up to which outputs share one scale."""
-_NOTHING = 1e-7
-"""A filter this small beside the largest is rounded as coarsely as that: it adds nothing that single precision sees."""
-
-
+_NOTHING = 1e-4
+"""A filter this small beside the largest is rounded as coarsely as that: what it adds is below one level of the bytes
+that both are rounded to, and its own scale would be too fine for its bias."""
 _MOVEMENTS = {"Reshape", "Transpose"}
 _STEPS: dict[str, Callable[[float], tuple[float, float]]] = {
     "Add": lambda by: (1.0, by),

@@ -65,7 +65,9 @@ def test_a_step_that_forgets_differs_from_the_whole(material: TextMaterial, runn
     rows, targets = material.random_rows((4, 2), 2), material.random_targets(2, 5, 2)
     verify_steps(material, runners, rows, targets, 1e-4)
     runners["step"] = disturbed(runners["step"], "next.layer.0.hidden", lambda output, feed: feed["layer.0.hidden"])
-    with pytest.raises(StepMismatchError, match=r"position 1 of row 0 differ by .*sizes \[{'source': 4}, {'source': 2}\]"):
+    with pytest.raises(
+        StepMismatchError, match=r"position 1 of row 0 differ by .*sizes \[{'source': 4}, {'source': 2}\]"
+    ):
         verify_steps(material, runners, rows, targets, 1e-4)
 
 
@@ -73,7 +75,9 @@ def test_a_graph_that_mixes_rows_is_found(material: TextMaterial, runners: dict[
     rows, targets = material.random_rows((6, 1, 3), 3), material.random_targets(3, 4, 3)
     verify_rows(material, "fp32", runners, rows, targets, 1e-4)
     runners["step"] = disturbed(runners["step"], "scores", lambda output, _: output + 0.01 * output.mean(axis=0))
-    with pytest.raises(RowDependenceError, match=r"fp32: row \d \(sizes {'source': [136]}\) alone and beside 2 rows differs by"):
+    with pytest.raises(
+        RowDependenceError, match=r"fp32: row \d \(sizes {'source': [136]}\) alone and beside 2 rows differs by"
+    ):
         verify_rows(material, "fp32", runners, rows, targets, 1e-4)
 
 

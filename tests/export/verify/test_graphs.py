@@ -9,9 +9,9 @@ import pytest
 
 from contract.signature import GraphKind
 from export.errors import AxesError, GraphFailedError, MetricError, NamesError
-from export.text import TextMaterial
 from export.optimise import Graphs, to_half
 from export.store import save_graphs
+from export.text import TextMaterial
 from export.verify.graphs import open_graph, verify_metric, verify_structure
 
 Simplified = Callable[[str], tuple[TextMaterial, Graphs]]
