@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from contract.signature import GraphKind
 from export.calibrate import Ranges
-from export.passes.convolution import quantise_convolutions
+from export.passes.convolution import average_exactly, quantise_convolutions
 from export.passes.half import convert_to_half
 from export.passes.integer import fold_embedding_scale, quantise_products, store_small
 from export.passes.linear import tie_transposes, unify_linears
@@ -51,6 +51,7 @@ def to_integer(graphs: Mapping[GraphKind, ir.Model], ranges: Ranges) -> Graphs:
             return store_small, fold_embedding_scale
         return (
             lambda model: quantise_convolutions(model, ranges[kind]),
+            average_exactly,
             lambda model: quantise_products(model, ranges[kind]),
             store_small,
             fold_embedding_scale,

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from export.errors import OptimiseError
-from export.passes.rounding import Range, Rounded, find_scale, quantise_filters, round_activation
+from export.passes.rounding import Range, Rounded, bytes_behind, find_scale, quantise_filters, round_activation
 from export.passes.values import CONTRIB, add_constant, constant, insert_before, only_consumer, remove_unused, replace
 
 
@@ -77,6 +77,30 @@ def quantise_convolutions(model: ir.Model, ranges: Mapping[str, Range]) -> None:
             made.add(_dequantise(graph, found.output, _convolve(graph, found, ranges)))
         elif _adds(node, made):
             made.add(_dequantise(graph, node.outputs[0], _add(graph, node, ranges)))
+    remove_unused(model)
+
+
+def average_exactly(model: ir.Model) -> None:
+    """Take means of bytes as sums of whole numbers, after `quantise_convolutions`.
+
+    Those are exact in single precision, in whatever order they are added. A mean of the restored numbers has another
+    last bit in a batch than alone, which tips the rounding of what is computed from it.
+    """
+    graph = model.graph
+    for node in tuple(graph):
+        mean, value = node.outputs[0], node.inputs[0]
+        found = None if node.op_type != "ReduceMean" or value is None else bytes_behind(graph, value)
+        if found is None or value is None:
+            continue
+        one = add_constant(graph, "one", np.array(1, np.float32))
+        whole = insert_before(
+            graph, node, "DequantizeLinear", [found.values, one, found.zero_point], dtype=value.dtype, shape=value.shape
+        )
+        attributes = dict(node.attributes)
+        mean_of_whole = insert_before(
+            graph, node, "ReduceMean", [whole, *node.inputs[1:]], attributes, dtype=mean.dtype, shape=mean.shape
+        )
+        replace(mean, insert_before(graph, node, "Mul", [mean_of_whole, found.scale]))
     remove_unused(model)
 
 

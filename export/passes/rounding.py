@@ -103,6 +103,28 @@ def find_scale(graph: ir.Graph, name: str, ranges: Mapping[str, Range]) -> tuple
     return _add_scale(graph, name, scale, round(-low / scale))
 
 
+def bytes_behind(graph: ir.Graph, value: ir.Value) -> Rounded | None:
+    """The bytes that a value restores, moves, or maps to numbers without loss, as it does with a picture's pixels.
+
+    None where there are no such bytes.
+    """
+    producer = value.producer()
+    if producer is None:
+        return None
+    if producer.op_type == "DequantizeLinear":
+        return Rounded(*(held for held in producer.inputs if held is not None))
+    if producer.op_type in _MOVEMENTS and (origin := producer.inputs[0]) is not None:
+        found = bytes_behind(graph, origin)
+        if found is None:
+            return None
+        inputs, attributes = [found.values, *producer.inputs[1:]], dict(producer.attributes)
+        moved = insert_before(
+            graph, producer, producer.op_type, inputs, attributes, dtype=ir.DataType.UINT8, shape=value.shape
+        )
+        return found._replace(values=moved)
+    return _pixels_behind(graph, value)
+
+
 def round_activation(graph: ir.Graph, value: ir.Value, ranges: Mapping[str, Range]) -> Rounded:
     """A value as bytes: those that it was made from where there are such, else rounded by its range.
 
@@ -111,7 +133,7 @@ def round_activation(graph: ir.Graph, value: ir.Value, ranges: Mapping[str, Rang
     Raises:
         OptimiseError: the value was not calibrated.
     """
-    known = _bytes_behind(graph, value)
+    known = bytes_behind(graph, value)
     if known is not None:
         return known
     scale, zero_point = find_scale(graph, str(value.name), ranges)
@@ -127,25 +149,6 @@ def round_activation(graph: ir.Graph, value: ir.Value, ranges: Mapping[str, Rang
         name=f"{value.name}.quantised",
     )
     return Rounded(quantised, scale, zero_point)
-
-
-def _bytes_behind(graph: ir.Graph, value: ir.Value) -> Rounded | None:
-    """The bytes that a value restores, moves, or maps to numbers without loss, as it does with a picture's pixels."""
-    producer = value.producer()
-    if producer is None:
-        return None
-    if producer.op_type == "DequantizeLinear":
-        return Rounded(*(held for held in producer.inputs if held is not None))
-    if producer.op_type in _MOVEMENTS and (origin := producer.inputs[0]) is not None:
-        found = _bytes_behind(graph, origin)
-        if found is None:
-            return None
-        inputs, attributes = [found.values, *producer.inputs[1:]], dict(producer.attributes)
-        moved = insert_before(
-            graph, producer, producer.op_type, inputs, attributes, dtype=ir.DataType.UINT8, shape=value.shape
-        )
-        return found._replace(values=moved)
-    return _pixels_behind(graph, value)
 
 
 def _pixels_behind(graph: ir.Graph, value: ir.Value) -> Rounded | None:

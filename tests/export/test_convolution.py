@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from export.errors import OptimiseError
-from export.passes.convolution import convolved, quantise_convolutions
+from export.passes.convolution import average_exactly, convolved, quantise_convolutions
 from export.passes.integer import quantise_products, rounded_values, store_small
 from export.passes.rounding import Range, quantise_filters
 from tests.export.test_passes import normal, operators, parse, run
@@ -127,6 +127,18 @@ def test_a_picture_beside_others_gives_the_same_numbers(tmp_path: Path) -> None:
         alone = run(model, tmp_path, {"pixels": feed["pixels"][row : row + 1]})
         for name, array in alone.items():
             np.testing.assert_array_equal(array[0], together[name][row])
+
+
+def test_means_of_bytes_are_taken_over_whole_numbers(tmp_path: Path) -> None:
+    model = bottleneck()
+    quantise_convolutions(model, RANGES)
+    expected = run(model, tmp_path, pictures(5))["mean"]
+    average_exactly(model)
+    assert operators(model)["DequantizeLinear"] == 2
+    mean = next(node for node in model.graph if node.op_type == "ReduceMean")
+    whole = mean.inputs[0].producer()
+    assert [value.const_value.numpy() for value in whole.inputs[1:]] == [1, 93]  # of 22 / 255 a level from -8 on
+    np.testing.assert_allclose(run(model, tmp_path, pictures(5))["mean"], expected, atol=1e-5)
 
 
 def test_products_read_the_bytes_that_convolutions_made(tmp_path: Path) -> None:
