@@ -41,7 +41,8 @@ class CaptionTraining(TrainingConfig):
 
     Attributes:
         encoder: *frozen*, its features are computed once and kept on disk; *fine-tuned*, it learns along, after
-            `frozen_epochs` in which it does not, at `encoder_rate` times the learning rate of the rest.
+            `frozen_epochs` in which it does not, at `encoder_rate` times the learning rate of the rest. Several
+            processes need the strategy `ddp_find_unused_parameters_true` for that.
         doubly_stochastic: weight of the regulariser by which attention pays heed to all of a picture (Xu et al. 2015,
             section 4.2.1), for attention that is soft.
         reinforce: weight λ_r of what drawn regions learn from (Xu et al. 2015, section 4.1), for hard attention.
