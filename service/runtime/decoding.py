@@ -7,25 +7,24 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.rows import pad_rows
 from contract.signature import GenerateSignature
 from service.runtime.batch import Batch
 from service.runtime.bundle import Bundle
 from service.runtime.device import create_storage
 from service.runtime.errors import BeamTooWideError, EngineFailedError
 from service.runtime.explain import Explainer
-from service.runtime.intake import Admission, Intake
+from service.runtime.intake import Intake
 from service.runtime.limits import check_limits, sample_row
 from service.runtime.member import Member
+from service.runtime.newcomers import Encoded, Newcomers, Ticket
 from service.runtime.pace import Pace
 from service.runtime.requests import Array, GenerateRequest, Generation, Observer, Search
 from service.runtime.slots import Slots, bytes_per_slot, capacity_axes
-from service.runtime.stepper import Encoder, Stepper, bucket
+from service.runtime.stepper import Encoder, Stepper
 
 _LOG = logging.getLogger(__name__)
 _SAMPLING_K = 256
@@ -54,22 +53,6 @@ class EngineSettings:
     patience: int = 3
 
 
-@dataclass(eq=False)
-class Ticket(Admission[Generation]):
-    """A submitted request, which `cancel()` drops, freeing its slots at the next step."""
-
-    request: GenerateRequest
-    sizes: dict[str, int]
-    """By named axis of the inputs."""
-    admitted: float = 0.0
-    first_token: float = 0.0
-
-    @property
-    def cost(self) -> int:
-        """Tokens of a text; 1 for a picture, as they are all of one size."""
-        return prod(self.sizes.values())
-
-
 class DecodingEngine:
     """One generate model, its slots and its loop on a thread of its own.
 
@@ -94,11 +77,12 @@ class DecodingEngine:
         slots = Slots(signature, self.slots, limits, create_storage(bundle.provider))
         max_k = min(manifest.vocabulary_size, max(_SAMPLING_K, 2 * self.slots))
         stepper = Stepper(bundle.session("step"), slots, bundle.provider, max_k)
-        self._encoder = Encoder(bundle.session("encode"), signature, bundle.provider)
         self._batch = Batch(slots, stepper, manifest.special_ids, manifest.limits, manifest.vocabulary_size)
         self._explainer = Explainer(bundle)
         self._pace = Pace(self.settings.encode_seconds, self.settings.max_encode_rows)
         self._intake: Intake[Ticket] = Intake(self.settings.max_queue, self._observer)
+        encoder = Encoder(bundle.session("encode"), signature, bundle.provider)
+        self._newcomers = Newcomers(encoder, signature.inputs, self.settings.encode_rows, self._intake.fail)
         self._running: dict[int, Ticket] = {}
         self._fresh: list[Ticket] = []
         self._held = 0
@@ -123,7 +107,7 @@ class DecodingEngine:
         """Warm up and start the loop."""
         row = sample_row(self._signature.inputs, self.bundle.manifest.limits, _WARM_UP_SIZE)
         if self.bundle.provider == "cuda":
-            self._warm_up_buckets(row)
+            self._newcomers.warm_up(row)
         self._thread = threading.Thread(target=self._loop, name=f"decoding-{self.bundle.manifest.name}", daemon=True)
         self._thread.start()
         self._warm_up(row)
@@ -158,11 +142,6 @@ class DecodingEngine:
             raise BeamTooWideError(request.search.beam_size, widest)
         return check_limits(self._signature.inputs, request.inputs, self.bundle.manifest.limits)
 
-    def _warm_up_buckets(self, row: dict[str, Array]) -> None:
-        """Encode every number of rows that will occur: on CUDA, operators look for their best way at each new shape."""
-        for rows in sorted({bucket(count) for count in range(1, self.settings.encode_rows + 1)}):
-            self._encoder.run(pad_rows(self._signature.inputs, [row] * rows))
-
     def _warm_up(self, row: dict[str, Array]) -> None:
         """Run a short request of each kind, so that the first caller does not pay for first-time work."""
         beam = min(4, self.slots, self.bundle.manifest.vocabulary_size - 1)
@@ -192,13 +171,9 @@ class DecodingEngine:
         free = self._batch.free
         if not len(self._intake) or self._hold(free) or not free:
             return
-        newcomers = list(self._intake.take(min(free, self._pace.rows), self._fitting))
-        if not newcomers:
-            return
-        # Short beside short: padding costs more than small batches do.
-        newcomers.sort(key=lambda ticket: ticket.cost)
-        for start in range(0, len(newcomers), self.settings.encode_rows):
-            self._try_encoding(newcomers[start : start + self.settings.encode_rows])
+        newcomers = self._intake.take(min(free, self._pace.rows), self._fitting)
+        for encoded in self._newcomers.encode(newcomers):
+            self._welcome(encoded)
 
     def _fitting(self, upcoming: list[Ticket]) -> list[Ticket]:
         """The first of them, as many as have slots; one that does not fit keeps those behind it waiting."""
@@ -220,33 +195,17 @@ class DecodingEngine:
         self._held = self._held + 1 if hold else 0
         return hold
 
-    def _try_encoding(self, newcomers: list[Ticket]) -> None:
-        """Encode a batch; if it fails, each of it alone, so that one bad input does not fail its neighbours."""
-        try:
-            self._encode(newcomers)
-        except Exception as error:  # noqa: BLE001 - whatever fails, the loop must go on for the others
-            if len(newcomers) == 1:
-                self._intake.fail(newcomers[0], EngineFailedError(f"encode failed: {error}"))
-                return
-            _LOG.warning("encoding %d requests failed, trying each alone", len(newcomers))
-            for ticket in newcomers:
-                self._try_encoding([ticket])
-
-    def _encode(self, tickets: list[Ticket]) -> None:
-        started = time.monotonic()
-        values = self._encoder.run(pad_rows(self._signature.inputs, [ticket.request.inputs for ticket in tickets]))
-        sizes = {axis: np.array([ticket.sizes[axis] for ticket in tickets]) for axis in tickets[0].sizes}
-        members = [Member(t.request.search, streaming=t.request.on_tokens is not None) for t in tickets]
-        self._batch.join([ticket.number for ticket in tickets], members, values, sizes)
-        seconds = time.monotonic() - started
-        self._pace.encoded(len(tickets), seconds)
-        cost = len(tickets) * prod(int(column.max()) for column in sizes.values())
-        self._observer.encoded(len(tickets), cost, 1.0 - sum(ticket.cost for ticket in tickets) / cost, seconds)
-        for ticket in tickets:
-            ticket.admitted = started
+    def _welcome(self, encoded: Encoded) -> None:
+        """Let in those who were encoded."""
+        self._pace.encoded(len(encoded.tickets), encoded.seconds)
+        self._observer.encoded(len(encoded.tickets), encoded.cost, encoded.padding, encoded.seconds)
+        members = [Member(t.request.search, streaming=t.request.on_tokens is not None) for t in encoded.tickets]
+        self._batch.join([ticket.number for ticket in encoded.tickets], members, encoded.values, encoded.sizes)
+        for ticket in encoded.tickets:
+            ticket.admitted = encoded.started
             self._running[ticket.number] = ticket
             self._fresh.append(ticket)
-            self._observer.admitted(started - ticket.submitted)
+            self._observer.admitted(encoded.started - ticket.submitted)
 
     def _step(self) -> None:
         started = time.monotonic()

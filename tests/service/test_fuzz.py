@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -19,23 +21,32 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from schemathesis.transport.serialization import Binary
 
 from service.api.app import create_face
 from service.api.life import Life
 from service.catalogue import load_catalogue
 from service.settings import Settings
-from tests.service.replies import CLASSIFY, RECOMMEND, STREAM, TAG, TRANSLATE
+from tests.contract.pictures import draw, save
+from tests.service.replies import CAPTION, CAPTION_STREAM, CLASSIFY, OVERLAY, RECOMMEND, STREAM, TAG, TRANSLATE
 
 BUNDLES = Path(__file__).resolve().parents[1] / "data" / "bundles" / "v1"
 ANY_STATUS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 CHECKS = [*ANY_STATUS, not_a_server_error, negative_data_rejection]
 ANY, WRONG = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+PATHS = (TRANSLATE, STREAM, CAPTION, CAPTION_STREAM, OVERLAY, CLASSIFY, TAG, RECOMMEND)
 OPERATIONS = [
-    *(("POST", path, mode) for path in (TRANSLATE, STREAM, CLASSIFY, TAG, RECOMMEND) for mode in (ANY, WRONG)),
+    *(("POST", path, mode) for path in PATHS for mode in (ANY, WRONG)),
     # These take nothing that could be wrong.
     ("GET", "/v1/models", ANY),
     ("GET", "/v1/models/{name}", ANY),
 ]
+PICTURES = [save(draw(40, 30), form) for form in ("JPEG", "PNG", "WEBP", "GIF")]
+CUT = st.builds(lambda file, length: file[:length], st.sampled_from(PICTURES), st.integers(1, 900))
+FILES = st.sampled_from(PICTURES) | CUT | st.binary()
+# Of every picture that is sent, some are pictures.
+schemathesis.openapi.format("byte", FILES.map(lambda file: base64.b64encode(file).decode()))
+schemathesis.openapi.format("binary", FILES.map(Binary))
 CASES = settings().max_examples if settings.get_current_profile_name() == "fuzz" else 40
 
 

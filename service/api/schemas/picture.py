@@ -18,7 +18,7 @@ FIELD = "image"
 _DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,", re.ASCII)
 _URL = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _SPACES = str.maketrans("", "", " \t\r\n")
-_BASE64 = {"type": "string", "format": "byte", "contentEncoding": "base64", "minLength": 1}
+_BASE64 = {"type": "string", "format": "byte", "contentEncoding": "base64"}
 
 
 def _decode(value: object) -> bytes:
