@@ -11,7 +11,8 @@ import numpy as np
 
 from contract.manifest import Precision
 from service.runtime.bundle import Bundle, open_bundle
-from service.runtime.decoding import DecodingEngine, EngineSettings, Ticket
+from service.runtime.decoding import DecodingEngine, EngineSettings
+from service.runtime.newcomers import Ticket
 from service.runtime.requests import GenerateRequest, Generation, Search
 from service.runtime.session import configure_threads
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from service.runtime.bundle import Bundle
-from service.runtime.decoding import DecodingEngine, EngineSettings, Ticket
+from service.runtime.decoding import DecodingEngine, EngineSettings
+from service.runtime.newcomers import Ticket
 from service.runtime.requests import GenerateRequest, Generation
 
 
