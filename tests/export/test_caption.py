@@ -42,6 +42,7 @@ def test_a_bundle_says_what_it_reads_and_writes(exported: Exported) -> None:
     folder, manifest, material = exported
     assert load_manifest(folder) == manifest
     assert (manifest.task, manifest.limits) == ("caption", Limits(target=12))
+    assert (manifest.decoding_defaults.beam_size, manifest.decoding_defaults.length_penalty) == (4, 0.6)
     assert manifest.image.model_dump(exclude={"kind", "target_tokenizer"}) == {
         "size": SIDE,
         "fit": "crop",
