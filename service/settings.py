@@ -15,7 +15,7 @@ from contract.tasks import TaskName
 
 ENV_PREFIX = "SEQSERVE_"
 SHIPPED_BUNDLES = Path(__file__).resolve().parent.parent / "artifacts"
-_OF_OTHERS = ("data",)
+_OF_OTHERS = ("cache", "data")
 """Variables with our prefix that training and export read."""
 LONGEST_DEADLINE = 30.0
 """Seconds. Clients, proxies and BentoML's own timeout are set around it."""

@@ -51,9 +51,14 @@ def draw_overlay(content: bytes, view: View, attention: RegionMap) -> bytes:
 
 
 def spread(weights: NDArray[np.float32], width: int, height: int) -> Image.Image:
-    """A map `[rows, columns]` over `width` × `height` pixels, smooth between regions; 255 where it is highest."""
+    """A map `[rows, columns]` over `width` × `height` pixels, smooth between regions: 0 its least, 255 its most.
+
+    A map that is the same everywhere is 255 everywhere.
+    """
     rows, columns = weights.shape
-    levels = Image.fromarray((weights / max(float(weights.max()), 1e-9) * 255).astype(np.uint8))
+    low, high = float(weights.min()), float(weights.max())
+    shares = (weights - low) / (high - low) if high > low else np.ones_like(weights)
+    levels = Image.fromarray((shares * 255).astype(np.uint8))
     smooth = levels.resize((width, height), Image.Resampling.BILINEAR)
     smooth = smooth.filter(ImageFilter.GaussianBlur((width / columns / 4, height / rows / 4)))
     highest = max(smooth.getextrema()[1], 1)
