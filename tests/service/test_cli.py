@@ -19,6 +19,7 @@ from service.settings import Settings
 
 BUNDLES = Path(__file__).resolve().parents[1] / "data" / "bundles" / "v1"
 TRANSFORMER = BUNDLES / "tiny-en-de" / "1"
+PICTURES = BUNDLES.parents[1] / "pictures" / "loose"
 NAMES = sorted(path.name for path in BUNDLES.iterdir() if path.is_dir())
 FILES = sorted(path.relative_to(TRANSFORMER).as_posix() for path in TRANSFORMER.rglob("*") if path.is_file())
 
@@ -96,6 +97,19 @@ def test_lines_are_classified() -> None:
 def test_lines_are_tagged() -> None:
     (found,) = predict("tiny-tag", text="Yesterday Rosa Lind arrived.")
     assert [(e["text"], e["label"], e["start"]) for e in found["entities"]] == [("Rosa Lind", "PER", 10)]
+
+
+def test_pictures_are_named_by_their_paths(tmp_path: Path) -> None:
+    paths = [str(path) for path in sorted(PICTURES.glob("*.jpg"))[:2]]
+    result = run("predict", BUNDLES / "tiny-captions", "--beam-size", 1, text="\n".join([paths[0], "", *paths]))
+    assert result.exit_code == 0, result.stderr
+    first, empty, again, _ = result.stdout.removesuffix("\n").split("\n")
+    assert (first, empty) == (again, "")
+    assert len(first.split()) > 3
+    for line, message in ((str(tmp_path / "none.jpg"), "line 1: cannot read the picture"), (__file__, "not a picture")):
+        result = run("predict", BUNDLES / "tiny-captions", text=line)
+        assert result.exit_code == 1
+        assert message in result.stderr
 
 
 def test_sessions_are_names_with_spaces_between_them_or_json_lists() -> None:
