@@ -81,7 +81,7 @@ def _caption(fields: Fields) -> None:
         "captions": {"table": "pictures/captions.tsv", "unused": ("unused",)},
     }
     fields["tokenizer"]["vocabulary_size"] = 80
-    fields["training"] |= {"batch_tokens": 200, "frozen_epochs": 0}
+    fields["training"] |= {"batch_tokens": 200, "frozen_epochs": 0, "frozen_blocks": 0}
 
 
 SHRINK: dict[str, Callable[[Fields], None]] = {

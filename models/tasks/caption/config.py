@@ -43,6 +43,8 @@ class CaptionTraining(TrainingConfig):
         encoder: *frozen*, its features are computed once and kept on disk; *fine-tuned*, it learns along, after
             `frozen_epochs` in which it does not, at `encoder_rate` times the learning rate of the rest. Several
             processes need the strategy `ddp_find_unused_parameters_true` for that.
+        frozen_blocks: so many of the encoder's first blocks, and the stem before them, stay as they are even then. They
+            see a picture at its finest, so they take most of the time, and they learnt what all pictures have.
         doubly_stochastic: weight of the regulariser by which attention pays heed to all of a picture (Xu et al. 2015,
             section 4.2.1), for attention that is soft.
         reinforce: weight λ_r of what drawn regions learn from (Xu et al. 2015, section 4.1), for hard attention.
@@ -53,6 +55,7 @@ class CaptionTraining(TrainingConfig):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     encoder: Literal["frozen", "fine-tuned"] = "frozen"
     frozen_epochs: int = Field(default=0, ge=0)
+    frozen_blocks: int = Field(default=0, ge=0)
     encoder_rate: float = Field(default=0.1, gt=0)
     doubly_stochastic: float = Field(default=0.0, ge=0)
     reinforce: float = Field(default=1.0, ge=0)

@@ -44,6 +44,9 @@ class CaptionModule(TrainingModule):
         self._hypotheses: list[str] = []
         self._references: list[References] = []
         model.encoder.requires_grad_(config.encoder == "fine-tuned")
+        if config.frozen_blocks:
+            for part in (model.encoder.stem, *model.encoder.blocks[: config.frozen_blocks]):
+                part.requires_grad_(False)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The encoder's parameters learn at a rate of their own."""

@@ -47,8 +47,8 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Run[Any, Any]:
-    training = {"epochs": 12, "batch_tokens": 80, "captions_per_picture": 3, "learning_rate": 0.02, "label_smoothing": 0}
-    config = caption_config(training=training)
+    steps = {"epochs": 12, "batch_tokens": 80, "learning_rate": 0.02}
+    config = caption_config(training=steps | {"captions_per_picture": 3, "label_smoothing": 0})
     return load_run(run(config, tmp_path_factory.mktemp("runs")), PICTURES)
 
 
@@ -105,6 +105,13 @@ def test_an_encoder_is_fine_tuned_once_its_frozen_epochs_are_over(tmp_path: Path
         torch.equal(value, learnt[name]) for name, value in first_encoder(longer).items() if "weight" in name
     )
     assert len(list((tmp_path / "long" / "features").iterdir())) == 2
+
+
+def test_the_first_blocks_of_an_encoder_may_stay_as_they_are(tmp_path: Path) -> None:
+    config = caption_config(training={"encoder": "fine-tuned", "frozen_blocks": 1, "epochs": 1})
+    learnt = encoder(run(config, tmp_path))
+    stayed = {name for name, value in first_encoder(config).items() if torch.equal(value, learnt[name])}
+    assert stayed == {name for name in learnt if name.startswith(("encoder.stem.", "encoder.blocks.0."))}
 
 
 def test_hard_attention_trains_and_only_training_needs_its_baseline(tmp_path: Path) -> None:
