@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contract.inputs import Row, image_row, text_row
 from service.runtime.bundle import Bundle, open_bundle
 from service.runtime.decoding import DecodingEngine, EngineSettings
 from service.runtime.errors import (
@@ -23,12 +24,13 @@ from service.runtime.errors import (
     QueueFullError,
     ShuttingDownError,
 )
-from service.runtime.requests import GenerateRequest, Search
+from service.runtime.pace import Pace
+from service.runtime.requests import GenerateRequest, Observer, Search
 
 BUNDLES = Path(__file__).parents[2] / "data" / "bundles" / "v1"
 
 
-@pytest.fixture(scope="module", params=["tiny-en-de", "tiny-en-de-gru"])
+@pytest.fixture(scope="module", params=["tiny-en-de", "tiny-en-de-gru", "tiny-captions"])
 def bundle(request: pytest.FixtureRequest) -> Bundle:
     return open_bundle(BUNDLES / request.param, precision="int8", provider="cpu")
 
@@ -42,13 +44,23 @@ def engine(bundle: Bundle) -> Iterator[DecodingEngine]:
 
 
 def make_request(bundle: Bundle, seed: int, **options: Any) -> GenerateRequest:
-    """A random source of 1 to 24 tokens, closed by EOS."""
+    """A random source of 1 to 24 tokens, closed by EOS, or a random picture."""
     rng = np.random.default_rng(seed)
-    limit = min(24, bundle.manifest.limits.of("source"))
-    ids = [*rng.integers(4, bundle.source.vocabulary_size, rng.integers(0, limit)).tolist(), bundle.source.eos]
-    inputs = {"source_ids": np.array(ids), "source_lengths": np.asarray(len(ids))}
     deadline = options.pop("deadline", None)
-    return GenerateRequest(inputs, Search(**{"max_length": 20, **options}), deadline)
+    return GenerateRequest(make_row(bundle, rng), Search(**{"max_length": 20, **options}), deadline)
+
+
+def make_row(bundle: Bundle, rng: np.random.Generator) -> Row:
+    if reads_pictures(bundle):
+        size = bundle.manifest.image.size
+        coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        return image_row(coarse.repeat(size // 4, axis=0).repeat(size // 4, axis=1))
+    limit = min(24, bundle.manifest.limits.of("source"))
+    return text_row([*rng.integers(4, bundle.source.vocabulary_size, rng.integers(0, limit)), bundle.source.eos])
+
+
+def reads_pictures(bundle: Bundle) -> bool:
+    return bundle.manifest.task == "caption"
 
 
 def alone(engine: DecodingEngine, request: GenerateRequest) -> list[list[int]]:
@@ -97,10 +109,13 @@ def test_random_arrivals_cancellations_and_deadlines_disturb_nobody(
 
 
 def test_what_cannot_run_is_refused_at_once(engine: DecodingEngine) -> None:
-    limit = engine.bundle.manifest.limits.of("source")
-    too_long = {"source_ids": np.full(limit + 1, 5), "source_lengths": np.asarray(limit + 1)}
-    with pytest.raises(InputTooLongError, match=f"{limit + 1} along 'source', at most {limit}"):
-        engine.submit(GenerateRequest(too_long))
+    if reads_pictures(engine.bundle):
+        with pytest.raises(ValueError, match=r"'pixels' has sizes \(8, 8, 3\) in a row"):
+            engine.submit(GenerateRequest(image_row(np.zeros((8, 8, 3), np.uint8))))
+    else:
+        limit = engine.bundle.manifest.limits.of("source")
+        with pytest.raises(InputTooLongError, match=f"{limit + 1} along 'source', at most {limit}"):
+            engine.submit(GenerateRequest(text_row([5] * (limit + 1))))
     with pytest.raises(BeamTooWideError, match="ask for 16 at most"):
         engine.submit(make_request(engine.bundle, 0, beam_size=17))
 
@@ -175,10 +190,12 @@ def test_closing_without_draining_drops_what_is_left(bundle: Bundle) -> None:
 
 
 def test_one_bad_input_fails_alone(engine: DecodingEngine) -> None:
+    if reads_pictures(engine.bundle):
+        pytest.skip("no picture of the right size and type is bad")
     good = [make_request(engine.bundle, seed) for seed in range(6)]
     expected = [alone(engine, request) for request in good]
     outside = engine.bundle.source.vocabulary_size + 100
-    bad = GenerateRequest({"source_ids": np.array([outside, 3]), "source_lengths": np.asarray(2)}, Search(max_length=5))
+    bad = GenerateRequest(text_row([outside, 3]), Search(max_length=5))
     tickets = [engine.submit(request) for request in (*good[:3], bad, *good[3:])]
     failed = tickets.pop(3)
     with pytest.raises(EngineFailedError, match="encode failed"):
@@ -189,6 +206,63 @@ def test_one_bad_input_fails_alone(engine: DecodingEngine) -> None:
 def test_attention_of_known_targets_sums_to_one_over_the_source(engine: DecodingEngine) -> None:
     request = make_request(engine.bundle, 4)
     weights = engine.explain(request.inputs, [[5, 6, 7], [8]])
-    assert weights.shape == (2, 4, len(request.inputs["source_ids"]))
+    rows, columns = engine.bundle.manifest.image.grid if reads_pictures(engine.bundle) else (1, None)
+    assert weights.shape == (2, 4, rows * (columns or len(request.inputs["source_ids"])))
     np.testing.assert_allclose(weights[0].sum(axis=-1), 1, atol=1e-4)
     np.testing.assert_allclose(weights[1, :2].sum(axis=-1), 1, atol=1e-4)
+
+
+class Journal(Observer):
+    """Rows, cost and padding of each batch that is encoded, and None for each step."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[int, int, float] | None] = []
+
+    def encoded(self, rows: int, cost: int, padding: float, seconds: float) -> None:
+        self.events.append((rows, cost, padding))
+
+    def stepped(self, rows: int, seconds: float) -> None:
+        self.events.append(None)
+
+    def rows_between_steps(self) -> list[int]:
+        """Rows that were encoded before each step."""
+        found = [0]
+        for event in self.events:
+            if event is None:
+                found.append(0)
+            else:
+                found[-1] += event[0]
+        return found
+
+
+def test_what_is_encoded_is_counted_in_tokens_or_pictures(bundle: Bundle) -> None:
+    journal = Journal()
+    requests = [make_request(bundle, seed) for seed in range(4)]
+    engine = DecodingEngine(bundle, EngineSettings(slots=4), journal)
+    tickets = [engine.submit(request) for request in requests]
+    engine.start()
+    wait([ticket.future for ticket in tickets], 30)
+    engine.close()
+    if reads_pictures(bundle):
+        assert journal.events[0] == (4, 4, 0.0)
+    else:
+        lengths = [len(request.inputs["source_ids"]) for request in requests]
+        cost = 4 * max(lengths)
+        assert journal.events[0] == (4, cost, pytest.approx(1 - sum(lengths) / cost))
+
+
+def test_no_more_newcomers_are_encoded_between_two_steps_than_those_who_run_can_spare(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pace, "rows", property(lambda _: 3))
+    journal = Journal()
+    engine = DecodingEngine(bundle, EngineSettings(slots=16, encode_rows=2), journal)
+    requests = [make_request(bundle, seed) for seed in range(16)]
+    tickets = [engine.submit(request) for request in requests]
+    engine.start()
+    found = [[h.token_ids for h in ticket.future.result(30).hypotheses] for ticket in tickets]
+    assert journal.events[0] is not None
+    assert max(journal.rows_between_steps()) == 3
+    assert max(event[0] for event in journal.events if event) == 2
+    assert found == [alone(engine, request) for request in requests]
+    engine.close()
