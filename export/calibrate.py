@@ -15,6 +15,7 @@ import onnx_ir as ir
 from contract.rows import Array, Row, pad_rows
 from contract.signature import GenerateSignature, GraphKind, PredictSignature
 from export.drive import Decoder, Feed, Runner
+from export.passes.convolution import convolutions
 from export.passes.integer import quantised_linears, rounded_values
 from export.passes.rounding import Range
 
@@ -24,6 +25,7 @@ _CANDIDATES = 80
 """How many ranges are tried, evenly spaced from a quarter of the extremes to the extremes."""
 
 Ranges = dict[GraphKind, dict[str, Range]]
+"""Graph → value name → range."""
 
 
 def calibrate_pass(
@@ -48,8 +50,8 @@ def calibrate_steps(
     bos: int,
     eos: int | None,
     max_steps: int,
-) -> Ranges:
-    """The range of every activation that int8 will round, for `encode` and `step`.
+) -> dict[GraphKind, Watched]:
+    """What int8 will round in `encode` and in `step`.
 
     Each row is encoded and decoded greedily to its end or `max_steps`, so the step graph sees the states that it will
     see in use.
@@ -62,7 +64,7 @@ def calibrate_steps(
             token = int(decoder.advance(np.array([token]), 1)["candidates"][0, 0])
             if token == eos:
                 break
-    return {"encode": encode.ranges(), "step": step.ranges()}
+    return {"encode": encode, "step": step}
 
 
 class Watched:
@@ -81,15 +83,20 @@ class Watched:
             self._run = open_graph(path)
         self._samples: dict[str, list[Array]] = {name: [] for name in self._names}
         self._peaks: dict[str, Array] = {name: np.zeros(1, np.float32) for name in factors}
+        self._sums: dict[str, Array] = {str(each.x.name): np.zeros(1) for each in convolutions(probe.graph)}
+        self._calls = 0
         self._random = np.random.default_rng(0)
 
     def __call__(self, feed: Mapping[str, Array]) -> Feed:
         outputs = self._run(feed)
+        self._calls += 1
         for name in self._names:
             array = outputs[name] if name in outputs else feed[name]
             if name in self._peaks:
                 channels = np.abs(array).reshape(-1, array.shape[-1])
                 self._peaks[name] = np.maximum(self._peaks[name], channels.max(axis=0))
+            if name in self._sums:
+                self._sums[name] = self._sums[name] + array.mean(axis=(0, 2, 3))
             values = array.ravel()
             extremes = np.array([values.min(), values.max()])
             self._samples[name].append(np.concatenate([extremes, self._random.choice(values, _SAMPLES)]))
@@ -98,6 +105,10 @@ class Watched:
     def peaks(self) -> dict[str, Array]:
         """The largest magnitude of each channel (the last axis) of what products read, by value name."""
         return self._peaks
+
+    def means(self) -> dict[str, Array]:
+        """The mean of each channel (axis 1) of what convolutions read, by value name."""
+        return {name: total / self._calls for name, total in self._sums.items()}
 
     def ranges(self) -> dict[str, Range]:
         """The range of every value, by its name."""

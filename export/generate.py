@@ -19,7 +19,7 @@ from contract.text import SPECIAL_TOKENS, TextCodec
 from export.calibrate import Ranges, calibrate_steps
 from export.cases import Case, generate_cases
 from export.material import Ask, Material
-from export.optimise import Graphs
+from export.optimise import Graphs, correct
 from export.verify.generate import decoding, verify_engine, verify_rows, verify_steps
 from export.verify.graphs import Runners, open_graph
 from models.architecture import Generator
@@ -65,7 +65,7 @@ class GenerateMaterial(Material):
         )
 
     def calibrate(self, graphs: Graphs) -> tuple[Graphs, Ranges]:
-        return graphs, calibrate_steps(
+        seen = calibrate_steps(
             self.model.signature,
             graphs,
             self.rows[:: max(1, len(self.rows) // _CALIBRATED)],
@@ -74,6 +74,8 @@ class GenerateMaterial(Material):
             eos=self.target.eos,
             max_steps=min(self.limits.of("target"), _CALIBRATED_STEPS),
         )
+        corrected = {kind: correct(graphs[kind], watched.means()) for kind, watched in seen.items()}
+        return graphs | corrected, {kind: watched.ranges() for kind, watched in seen.items()}
 
     def verify_single(self, runners: Runners, tolerance: float) -> None:
         verify_steps(self, runners, *self._rollout, tolerance)

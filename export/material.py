@@ -106,7 +106,7 @@ class Material(ABC):
 
     @abstractmethod
     def calibrate(self, graphs: Graphs) -> tuple[Graphs, Ranges]:
-        """The graphs to round, equal to those given, and the ranges of what is rounded, on validation examples."""
+        """The graphs to round, prepared for it, and the ranges of what is rounded, on validation examples."""
 
     @abstractmethod
     def verify_single(self, runners: Runners, tolerance: float) -> None:

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from contract.signature import GraphKind
 from export.calibrate import Ranges
+from export.passes.bias import Means, correct_biases
 from export.passes.convolution import average_exactly, quantise_convolutions
 from export.passes.half import convert_to_half
 from export.passes.integer import fold_embedding_scale, quantise_products, store_small
@@ -32,6 +33,11 @@ def simplify(traced: Mapping[GraphKind, ir.Model]) -> Graphs:
 def smooth(graphs: Mapping[GraphKind, ir.Model], divisors: Divisors) -> Graphs:
     """Simplified fp32 graphs without outliers in what int8 rounds; they compute the same and still share weights."""
     return {kind: _run(graph, (lambda model: smooth_products(model, divisors),)) for kind, graph in graphs.items()}
+
+
+def correct(graph: ir.Model, means: Means) -> ir.Model:
+    """A simplified fp32 graph whose convolutions make up beforehand for the rounding of their filters."""
+    return _run(graph, (lambda model: correct_biases(model, means),))
 
 
 def to_half(graphs: Mapping[GraphKind, ir.Model]) -> Graphs:

@@ -3,15 +3,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from export.calibrate import best_range
-from export.optimise import Graphs
+from contract.rows import pad_rows
+from export.calibrate import Watched, best_range
+from export.optimise import Graphs, simplify
+from export.passes.convolution import convolutions
 from export.passes.integer import quantised_linears
 from export.text import TextMaterial
+from export.trace import trace
+from export.verify.graphs import open_graph
+from tests.export.captioners import make_caption_material
 
 
 def loss(values: NDArray[np.float32], low: float, high: float) -> float:
@@ -54,3 +60,19 @@ def test_every_product_of_the_hot_graphs_gets_the_range_of_its_input(
     # The decoder's hidden state, an input of the step graph, is the tanh of something.
     low, high = ranges["step"]["layer.0.hidden"]
     assert -1 <= low < 0 < high <= 1
+
+
+def test_channels_of_what_convolutions_read_are_averaged_over_rows() -> None:
+    material = make_caption_material("none")
+    case = material.cases((4, 7, 2), seed=2)["encode"]
+    example = {name: torch.from_numpy(array) for name, array in case.inputs.items()}
+    graph = simplify({"encode": trace(material.model, "encode", example)})["encode"]
+    watched, rows = Watched(graph, open_graph), material.random_rows((1,) * 5, seed=3)
+    for row in rows:
+        watched(pad_rows(material.model.signature.inputs, [row]))
+    stem = next(convolutions(graph.graph))
+    pixels = np.stack([row["pixels"] for row in rows])
+    np.testing.assert_allclose(
+        watched.means()[str(stem.x.name)], (pixels.mean(axis=(0, 1, 2)) - 127) / 128, rtol=1e-4, atol=1e-6
+    )
+    assert len(watched.means()) == len({each.x for each in convolutions(graph.graph)}) == 10

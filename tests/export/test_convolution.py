@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from export.errors import OptimiseError
+from export.passes.bias import correct_biases
 from export.passes.convolution import average_exactly, convolved, quantise_convolutions
 from export.passes.integer import quantise_products, rounded_values, store_small
 from export.passes.rounding import Range, quantise_filters
@@ -169,6 +170,26 @@ def test_a_graph_that_is_not_calibrated_shares_the_rounded_filters() -> None:
         rounding(model)
         held.append(model.graph.initializers["weight.int8"].const_value.numpy())
     np.testing.assert_array_equal(*held)
+
+
+@pytest.mark.parametrize(("shape", "groups"), [((6, 4, 1, 1), 1), ((6, 1, 3, 3), 6), ((6, 2, 2, 2), 3)])
+def test_biases_make_up_for_the_mean_error_of_rounded_filters(
+    shape: tuple[int, ...], groups: int, tmp_path: Path
+) -> None:
+    weight = normal(*shape)
+    weight[:, 0, 0, 0] = 40  # so that the others are rounded coarsely
+    text = f"(float[n,c,5,5] x) => (float[n,6,h,w] y) {{ y = Conv <group = {groups}> (x, weight) }}"
+    # One value a channel: its mean is what every place has.
+    x = np.broadcast_to(normal(3, shape[1] * groups, 1, 1), (3, shape[1] * groups, 5, 5))
+    expected = run(parse(text, weight=weight), tmp_path, {"x": x})["y"]
+    values, scales = quantise_filters(weight)
+    for row in range(3):
+        model = parse(text, weight=weight)
+        correct_biases(model, {"x": x[row].mean(axis=(1, 2))})
+        model.graph.initializers["weight"].const_value = ir.Tensor(values * scales)
+        np.testing.assert_allclose(run(model, tmp_path, {"x": x[row : row + 1]})["y"][0], expected[row], atol=1e-4)
+    rough = run(parse(text, weight=values * scales), tmp_path, {"x": x})["y"]
+    assert np.abs(rough - expected).max() > 0.05
 
 
 FILTERS = arrays(
