@@ -33,7 +33,7 @@ REQUEST_DURATION = Histogram(
 REJECTED = Counter("seqserve_rejected_total", "Requests that were not served.", ("task", "reason"))
 PREPROCESS = Histogram(
     "seqserve_preprocess_duration_seconds",
-    "From what was sent to ids, a request.",
+    "From what was sent to ids or pixels, a request.",
     ("task", "model"),
     buckets=_STEP_SECONDS,
 )
