@@ -19,7 +19,7 @@ PICTURES = Path(__file__).resolve().parents[3] / "data" / "pictures"
 def test_training_and_serving_get_the_same_pixels(fit: Fit) -> None:
     engine = FakeCaptionEngine()
     captioner = make_captioner(engine, fit=fit).task
-    pictures = read_captions(CaptionTable(table="captions.tsv", unused=("unused",)), ("loose",), PICTURES, "validation")
+    pictures = read_captions(CaptionTable(table="captions.tsv", unused=("unused",)), ("loose",), PICTURES, "dev")
     assert len(pictures) == 3
     for picture in pictures:
         (request,) = captioner.read(picture.content, Options(), "image").requests(None, 0)
