@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -20,9 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from contract.signature import GraphKind
-from contract.tasks import check_task
+from contract.tasks import TaskName, check_task
 from export.graphs import graph_module
-from models.architecture import Generator
+from models.architecture import Generator, Tensors
 from service.runtime.session import InferenceSession, configure_threads, create_session
 from tests.architecture_battery import TOLERANCE, ArchitectureBattery
 from tests.rollout import (
@@ -41,6 +42,8 @@ LENGTHS = (3, 1, 7, 2, 5, 4, 6)
 """Source lengths of a batch: from 1 to the longest, in no order."""
 TARGET = 6
 LONG_TARGET = 14
+CHECK_STEPS = 5
+"""How often it is tried whether a model has learnt its examples."""
 
 Exported = Callable[[GraphKind], InferenceSession]
 
@@ -48,7 +51,17 @@ Exported = Callable[[GraphKind], InferenceSession]
 class Battery(ArchitectureBattery):
     """Base class of the tests of encoder-decoders; the fixture `graph` too is made once for each variant."""
 
+    task: ClassVar[TaskName] = "translate"
     vocabularies = {"source_vocabulary_size": VOCABULARY, "target_vocabulary_size": VOCABULARY}
+
+    @classmethod
+    def batch(cls, lengths: tuple[int, ...], target: int, seed: int) -> Batch:
+        """Random inputs and targets, a row for each of the source lengths."""
+        return random_batch(lengths, target, VOCABULARY, seed)
+
+    def loss(self, model: Generator, inputs: Tensors, target_ids: Tensor, labels: Tensor) -> Tensor:
+        """What is minimised where the architecture is to learn, of a model in training."""
+        return F.cross_entropy(model(inputs, target_ids).flatten(0, 1), labels.flatten())
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -56,7 +69,7 @@ class Battery(ArchitectureBattery):
         """Graphs by kind, each exported once, on an example of other sizes than the tests use."""
         configure_threads(1)
         folder: Path = tmp_path_factory.mktemp("graphs")
-        example = random_batch((4, 2, 3), 5, VOCABULARY, seed=11)
+        example = cls.batch((4, 2, 3), 5, seed=11)
         sessions: dict[GraphKind, InferenceSession] = {}
 
         def session(kind: GraphKind) -> InferenceSession:
@@ -67,8 +80,8 @@ class Battery(ArchitectureBattery):
         return session
 
     def test_tensors_are_those_the_signature_declares(self, model: Generator) -> None:
-        batch = random_batch(LENGTHS, TARGET, VOCABULARY, seed=1)
-        assert check_task("translate", model.signature) == []
+        batch = self.batch(LENGTHS, TARGET, seed=1)
+        assert check_task(self.task, model.signature) == []
         with torch.no_grad():
             encoded = model.encode(batch.inputs)
             logits = model(batch.inputs, batch.target_ids)
@@ -81,31 +94,31 @@ class Battery(ArchitectureBattery):
         assert logits.shape == (len(LENGTHS), TARGET, VOCABULARY)
 
     def test_gradient_reaches_every_parameter(self, model: Generator) -> None:
-        batch = random_batch(LENGTHS, TARGET, VOCABULARY, seed=2)
+        batch = self.batch(LENGTHS, TARGET, seed=2)
         model.zero_grad()
-        _loss(model(batch.inputs, batch.target_ids[:, :-1]), batch.target_ids[:, 1:]).backward()
+        torch.manual_seed(2)
+        self.loss(model.train(), batch.inputs, batch.target_ids[:, :-1], batch.target_ids[:, 1:]).backward()
         idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
-        model.zero_grad()
+        model.eval().zero_grad()
         assert idle == []
 
     def test_overfits_eight_examples(self, request: pytest.FixtureRequest, model: Generator) -> None:
-        learner = self.create(request.node.callspec.params["model"]).train()
-        batch = random_batch((3, 5, 4, 2, 5, 3, 4, 5), TARGET, VOCABULARY, seed=3)
+        learner = self.create(request.node.callspec.params["model"])
+        batch = self.batch((3, 5, 4, 2, 5, 3, 4, 5), TARGET, seed=3)
         inputs, labels = batch.target_ids[:, :-1], batch.target_ids[:, 1:]
         optimiser = torch.optim.Adam(learner.parameters(), lr=self.learning_rate)
-        for _ in range(self.steps):
-            logits = learner(batch.inputs, inputs)
-            if torch.equal(logits.argmax(dim=-1), labels):
-                return
-            loss = _loss(logits, labels)
+        for step in range(1, self.steps + 1):
+            loss = self.loss(learner.train(), batch.inputs, inputs, labels)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+            if step % CHECK_STEPS == 0 and torch.equal(predict(learner, batch.inputs, inputs), labels):
+                return
         pytest.fail(f"loss {loss.item():.3f} after {self.steps} steps")
 
     @pytest.mark.parametrize("target", [TARGET, LONG_TARGET])
     def test_steps_equal_the_whole_target_at_once(self, model: Generator, target: int) -> None:
-        batch = random_batch(LENGTHS, target, VOCABULARY, seed=4)
+        batch = self.batch(LENGTHS, target, seed=4)
         with torch.no_grad():
             full = model(batch.inputs, batch.target_ids)
             stepped, _ = unroll(model, batch)
@@ -113,16 +126,16 @@ class Battery(ArchitectureBattery):
         torch.testing.assert_close(stepped, full, rtol=0, atol=TOLERANCE)
 
     def test_a_row_alone_equals_the_row_in_a_padded_batch(self, model: Generator) -> None:
-        batch = random_batch(LENGTHS, TARGET, VOCABULARY, seed=5)
+        batch = self.batch(LENGTHS, TARGET, seed=5)
         with torch.no_grad():
             together = model(batch.inputs, batch.target_ids)
             for index in range(len(LENGTHS)):
-                row = batch.row(index)
+                row = batch.rows([index])
                 alone = model(row.inputs, row.target_ids)[0]
                 torch.testing.assert_close(together[index], alone, rtol=0, atol=TOLERANCE)
 
     def test_slots_equal_the_whole_target_at_once(self, model: Generator, graph: Exported) -> None:
-        batch = random_batch(LENGTHS, LONG_TARGET, VOCABULARY, seed=6)
+        batch = self.batch(LENGTHS, LONG_TARGET, seed=6)
         with torch.no_grad():
             expected = model(batch.inputs, batch.target_ids).log_softmax(dim=-1).numpy()
         rollout = SlotRollout(model.signature, graph("encode"), graph("step"), slots=len(LENGTHS), k=VOCABULARY)
@@ -134,21 +147,21 @@ class Battery(ArchitectureBattery):
                     np.testing.assert_allclose(scores, expected[row, seen[row]], rtol=0, atol=TOLERANCE)
                     seen[row] += 1
 
-        rollout.slots.resize({"source": 3, "target": 4})
+        rollout.resize(source=3, target=4)
         rollout.join(batch, [0, 1])
         step(3)
-        rollout.slots.resize({"source": 7, "target": 8})
+        rollout.resize(source=7, target=8)
         rollout.join(batch, [2, 3, 4])
         step(2)
         rollout.leave(0)
         step(1)
         rollout.join(batch, [5, 6])
-        rollout.slots.resize({"target": 14})
+        rollout.resize(target=14)
         step(8)
         assert seen == {0: 5, 1: 14, 2: 11, 3: 11, 4: 11, 5: 8, 6: 8}
 
     def test_exported_graphs_equal_the_model_at_other_sizes(self, model: Generator, graph: Exported) -> None:
-        batches = [random_batch(LENGTHS, LONG_TARGET, VOCABULARY, seed=7), random_batch((1,), 2, VOCABULARY, seed=8)]
+        batches = [self.batch(LENGTHS, LONG_TARGET, seed=7), self.batch((1,), 2, seed=8)]
         for kind in model.signature.graph_kinds():
             for batch in batches:
                 self._compare(model, kind, graph(kind), batch)
@@ -157,14 +170,15 @@ class Battery(ArchitectureBattery):
         attention = model.signature.attention
         if attention is None:
             with torch.no_grad():
-                batch = random_batch(LENGTHS, 2, VOCABULARY, seed=9)
+                batch = self.batch(LENGTHS, 2, seed=9)
                 assert unroll(model, batch)[1] is None
             return
-        batch = random_batch(LENGTHS, LONG_TARGET, VOCABULARY, seed=9)
+        batch = self.batch(LENGTHS, LONG_TARGET, seed=9)
         with torch.no_grad():
             weights = attention_map(model, batch)
-        assert weights.shape == (len(LENGTHS), LONG_TARGET, max(LENGTHS))
-        padding = torch.arange(max(LENGTHS))[None, None] >= batch.lengths[:, None, None]
+        source = attention.axes[-1] if isinstance(attention.axes[-1], int) else max(LENGTHS)
+        assert weights.shape == (len(LENGTHS), LONG_TARGET, source)
+        padding = ~batch.real(source).unsqueeze(1)
         assert (weights.masked_select(padding) == 0).all()
         totals = weights.sum(dim=-1)
         assert (totals > 0).all()
@@ -184,5 +198,8 @@ class Battery(ArchitectureBattery):
             np.testing.assert_allclose(theirs, ours, rtol=0, atol=TOLERANCE, err_msg=message, strict=True)
 
 
-def _loss(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+@torch.no_grad()
+def predict(model: Generator, inputs: Tensors, target_ids: Tensor) -> Tensor:
+    """The likeliest token at each position of known targets, `[rows, target]`, by a model as it is served."""
+    likeliest: Tensor = model.eval()(inputs, target_ids).argmax(dim=-1)
+    return likeliest

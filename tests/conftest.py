@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("tests.battery", "tests.predict_battery", "tests.recommend_battery", "tests.rollout")
+pytest.register_assert_rewrite(
+    "tests.battery", "tests.image_battery", "tests.predict_battery", "tests.recommend_battery", "tests.rollout"
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

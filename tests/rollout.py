@@ -14,7 +14,7 @@ from contract.signature import GenerateSignature, GraphKind
 from export.trace import trace
 from models.architecture import Generator, Tensors
 from service.runtime.session import InferenceSession
-from service.runtime.slots import Slots
+from service.runtime.slots import Slots, capacity_axes
 from service.runtime.stepper import Encoder, Stepper
 from service.runtime.storage import CpuStorage
 
@@ -25,34 +25,55 @@ BOS = 2
 
 @dataclass(frozen=True)
 class Batch:
-    """A padded batch: the encode inputs and a target that starts with BOS."""
+    """A padded batch of texts, or one of pictures: the encode inputs and a target that starts with BOS."""
 
     inputs: dict[str, Tensor]
     target_ids: Tensor
 
     @property
-    def lengths(self) -> Tensor:
-        """`[rows]`."""
-        return self.inputs["source_lengths"]
+    def lengths(self) -> Tensor | None:
+        """`[rows]`, real positions of the source; None of pictures, where all are."""
+        return self.inputs.get("source_lengths")
 
-    def row(self, index: int) -> Batch:
-        """One row alone, without its padding."""
-        length = int(self.lengths[index])
-        inputs = {
-            "source_ids": self.inputs["source_ids"][index : index + 1, :length],
-            "source_lengths": self.lengths[index : index + 1],
-        }
-        return Batch(inputs, self.target_ids[index : index + 1])
+    def rows(self, indices: list[int]) -> Batch:
+        """Some of the rows, cut to the longest of them."""
+        inputs = {name: value[indices] for name, value in self.inputs.items()}
+        if self.lengths is not None:
+            inputs["source_ids"] = inputs["source_ids"][:, : int(self.lengths[indices].max())]
+        return Batch(inputs, self.target_ids[indices])
+
+    def at(self, index: int) -> Tensor:
+        """`[rows]`, every row at that target position."""
+        return torch.full((len(self.target_ids),), index)
+
+    def real(self, size: int) -> Tensor:
+        """`[rows, size]`, True at the real positions of a source axis of that size."""
+        if self.lengths is None:
+            return torch.ones(len(self.target_ids), size, dtype=torch.bool)
+        return torch.arange(size) < self.lengths[:, None]
 
 
 def random_batch(lengths: tuple[int, ...], target: int, vocabulary: int, seed: int) -> Batch:
     """Random ids, in the padding as well: nothing may depend on what stands there."""
     draw = torch.Generator().manual_seed(seed)
-    rows = len(lengths)
-    source_ids = torch.randint(SPECIAL, vocabulary, (rows, max(lengths)), generator=draw)
+    source_ids = torch.randint(SPECIAL, vocabulary, (len(lengths), max(lengths)), generator=draw)
+    inputs = {"source_ids": source_ids, "source_lengths": torch.tensor(lengths)}
+    return Batch(inputs, _random_target(len(lengths), target, vocabulary, draw))
+
+
+def random_pictures(rows: int, side: int, target: int, vocabulary: int, seed: int) -> Batch:
+    """Pictures of 4 × 4 patches in shades of random colours, one for each picture, so that their means differ too."""
+    draw = torch.Generator().manual_seed(seed)
+    colours = torch.randint(192, (rows, 1, 1, 3), generator=draw)
+    patches = (colours + torch.randint(64, (rows, 4, 4, 3), generator=draw)).to(torch.uint8)
+    pixels = patches.repeat_interleave(side // 4, dim=1).repeat_interleave(side // 4, dim=2)
+    return Batch({"pixels": pixels}, _random_target(rows, target, vocabulary, draw))
+
+
+def _random_target(rows: int, target: int, vocabulary: int, draw: torch.Generator) -> Tensor:
     target_ids = torch.randint(SPECIAL, vocabulary, (rows, target), generator=draw)
     target_ids[:, 0] = BOS
-    return Batch({"source_ids": source_ids, "source_lengths": torch.tensor(lengths)}, target_ids)
+    return target_ids
 
 
 def start(model: Generator, inputs: Tensors, capacity: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -75,8 +96,7 @@ def unroll(model: Generator, batch: Batch) -> tuple[Tensor, Tensor | None]:
     statics, states = start(model, batch.inputs, target)
     logits, maps = [], []
     for index in range(target):
-        position = torch.full_like(batch.lengths, index)
-        scores, states, attention = model.step(batch.target_ids[:, index], position, statics, states)
+        scores, states, attention = model.step(batch.target_ids[:, index], batch.at(index), statics, states)
         logits.append(scores)
         if attention is not None:
             maps.append(attention)
@@ -100,10 +120,8 @@ def graph_inputs(model: Generator, kind: GraphKind, batch: Batch, step: int, k: 
     if kind in ("step", "explain_step"):
         statics, states = start(model, batch.inputs, batch.target_ids.shape[1])
         for index in range(step):
-            position = torch.full_like(batch.lengths, index)
-            _, states, _ = model.step(batch.target_ids[:, index], position, statics, states)
-        position = torch.full_like(batch.lengths, step)
-        known |= {"token_ids": batch.target_ids[:, step], "position": position, "k": torch.tensor(k)}
+            _, states, _ = model.step(batch.target_ids[:, index], batch.at(index), statics, states)
+        known |= {"token_ids": batch.target_ids[:, step], "position": batch.at(step), "k": torch.tensor(k)}
         known |= statics | states
     return {tensor.name: known[tensor.name] for tensor in model.signature.graph(kind)[0]}
 
@@ -114,12 +132,14 @@ def blank_unwritten(model: Generator, output: str, value: np.ndarray, batch: Bat
     Written are a memory's real positions, and the positions up to this step of what grows along the target.
     """
     for state in model.signature.states:
-        if output == state.successor and state.write in ("at_position", "unchanged"):
-            axis = state.axes.index("source" if state.write == "unchanged" else "target")
-            ends = batch.lengths.numpy() if state.write == "unchanged" else np.full(len(value), step + 1)
-            written = np.arange(value.shape[axis]) < ends[:, None]
-            trailing = (1,) * (value.ndim - axis - 1)
-            return np.where(written.reshape(len(value), *(1,) * (axis - 1), -1, *trailing), value, np.float32(0))
+        if output != state.successor or not {"source", "target"} & set(state.axes):
+            continue
+        axis = next(index for index, name in enumerate(state.axes) if name in ("source", "target"))
+        size = value.shape[axis]
+        grown = np.broadcast_to(np.arange(size) <= step, (len(value), size))
+        written = grown if state.axes[axis] == "target" else batch.real(size).numpy()
+        trailing = (1,) * (value.ndim - axis - 1)
+        return np.where(written.reshape(len(value), *(1,) * (axis - 1), size, *trailing), value, np.float32(0))
     return value
 
 
@@ -141,22 +161,21 @@ class SlotRollout:
     ) -> None:
         self._encoder = Encoder(encode, signature, "cpu")
         self._k = k
-        self.limits = {"source": 16, "target": 16}
-        self.slots = Slots(signature, slots, self.limits, CpuStorage)
+        self.slots = Slots(signature, slots, dict.fromkeys(capacity_axes(signature), 16), CpuStorage)
         self._stepper = Stepper(step, self.slots, "cpu", k)
         self.rows: list[int] = []
         self._steps: dict[int, int] = {}
 
     def join(self, batch: Batch, rows: list[int]) -> None:
         """Encode some rows of a batch, cut to the longest of them, and give them slots."""
-        source = int(batch.lengths[rows].max())
-        inputs = {
-            "source_ids": batch.inputs["source_ids"][rows, :source].numpy(),
-            "source_lengths": batch.lengths[rows].numpy(),
-        }
+        inputs = {name: value.numpy() for name, value in batch.rows(rows).inputs.items()}
         self.slots.join(self._encoder.run(inputs), len(rows))
         self.rows += rows
         self._steps |= dict.fromkeys(rows, 0)
+
+    def resize(self, **capacities: int) -> None:
+        """Change the capacity of axes; those that nothing is kept along are left out."""
+        self.slots.resize({axis: size for axis, size in capacities.items() if axis in self.slots.limits})
 
     def step(self, batch: Batch) -> dict[int, np.ndarray]:
         """Feed every live row its next known token; returns its log-probabilities `[vocabulary]` by row."""

@@ -38,3 +38,10 @@ def test_other_sizes_go_through_a_map_of_their_own_for_each_layer_and_part() -> 
         torch.testing.assert_close(hidden, torch.tanh(state(1.5, 3)))
         torch.testing.assert_close(cell, state(2.5, 3))
     assert len(list(bridge.parameters())) == 2 * 2 * 2
+
+
+def test_what_is_no_state_is_mapped_even_where_the_sizes_agree() -> None:
+    bridge = Bridge("gru", encoder_layers=1, encoder_size=3, decoder_layers=1, decoder_size=3, mapped=True)
+    assert len(list(bridge.parameters())) == 2
+    ((hidden,),) = bridge([(state(100, 3),)])
+    assert hidden.abs().amax() <= 1
