@@ -11,7 +11,7 @@ from contract.signature import Frozen
 from models.classifier import Classifier
 from models.image_generator import ImageGenerator
 from models.layers.bert import BertEncoder
-from models.pretrained import bert, classifier, efficientnet
+from models.pretrained import bert, captioner, classifier, efficientnet
 from models.pretrained.packages import LITE0, package_folder
 from models.pretrained.pretrained import Pretrained, PretrainedText
 from models.registry import ConfigError
@@ -65,14 +65,14 @@ def load_package(name: str) -> Pretrained:
 
 
 def load_start(path: Path) -> Pretrained:
-    """What a run folder has to start from: an encoder of texts or pictures, or a classifier without its last layer.
+    """What a run folder has to start from: an encoder of texts, a captioner, or a classifier without its last layer.
 
     Raises:
         ConfigError: the folder is no finished run, or its model has none of these.
     """
     run = load_run(path)
     if isinstance(run.model, ImageGenerator):
-        return efficientnet.take(run.model)
+        return captioner.take(run.model, run.vocabulary.codec)
     if isinstance(run.model, Classifier) and not isinstance(getattr(run.model, "encoder", None), BertEncoder):
         return classifier.take(run.model, run.vocabulary.codec)
     return bert.take(run.model, run.vocabulary.codec)

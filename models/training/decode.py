@@ -1,6 +1,8 @@
-"""Batched greedy decoding of any generator, for validation while it trains."""
+"""Batched decoding of any generator while it trains: the likeliest tokens to judge it, or drawn ones to learn from."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -9,25 +11,50 @@ from contract.signature import State
 from models.architecture import Generator, Tensors
 
 
-@torch.no_grad()
 def greedy_decode(model: Generator, inputs: Tensors, *, bos: int, eos: int, max_length: int) -> list[list[int]]:
-    """The most likely token at each step, until EOS or `max_length` tokens; special tokens are left out.
+    """The most likely token at each step, until EOS or `max_length` tokens; special tokens are left out."""
+    return _decode(model, inputs, lambda logits: logits.argmax(dim=1), 1, bos, eos, max_length)
+
+
+def draw_texts(
+    model: Generator, inputs: Tensors, *, copies: int, bos: int, eos: int, max_length: int
+) -> list[list[int]]:
+    """`copies` texts of each row of inputs in a row, each token drawn as probable as the model finds it."""
+
+    def draw(logits: Tensor) -> Tensor:
+        return logits.float().softmax(dim=1).multinomial(1).squeeze(1)
+
+    return _decode(model, inputs, draw, copies, bos, eos, max_length)
+
+
+@torch.no_grad()
+def _decode(
+    model: Generator,
+    inputs: Tensors,
+    choose: Callable[[Tensor], Tensor],
+    copies: int,
+    bos: int,
+    eos: int,
+    max_length: int,
+) -> list[list[int]]:
+    """Texts without special tokens, token by token as `choose` picks them from logits `[rows, vocabulary]`.
 
     Works from the signature alone: statics are encode outputs or inputs handed on, states start from zeros or from an
     encode output and are replaced by what the step returns.
     """
     signature = model.signature
-    encoded = model.encode(inputs)
-    rows = next(iter(inputs.values())).shape[0]
-    device = next(iter(inputs.values())).device
-    statics = {s.name: inputs[s.name] if s.name in inputs else encoded[s.name] for s in signature.statics}
-    states = {s.name: _initial(s, encoded, rows, max_length, device) for s in signature.states}
+    encoded = {**inputs, **model.encode(inputs)}
+    known = {name: value.repeat_interleave(copies, dim=0) if copies > 1 else value for name, value in encoded.items()}
+    first = next(iter(known.values()))
+    rows, device = first.shape[0], first.device
+    statics = {static.name: known[static.name] for static in signature.statics}
+    states = {state.name: _initial(state, known, rows, max_length, device) for state in signature.states}
     token_ids = torch.full((rows,), bos, device=device)
     finished = torch.zeros(rows, dtype=torch.bool, device=device)
     chosen: list[Tensor] = []
     for position in range(max_length):
         logits, states, _ = model.step(token_ids, torch.full_like(token_ids, position), statics, states)
-        token_ids = logits.argmax(dim=1)
+        token_ids = choose(logits)
         chosen.append(token_ids)
         finished |= token_ids == eos
         if finished.all():

@@ -40,6 +40,9 @@ class CaptionTraining(TrainingConfig):
     bounds the tokens of all of them.
 
     Attributes:
+        objective: *cross_entropy*, the next word of people's captions is learnt; *self_critical*, which captions of the
+            model's own score best: `captions_per_picture` are drawn of each picture. Start from a run that has learnt
+            the words (`pretrained: {run: …}`), at a tenth of its rate.
         encoder: *frozen*, its features are computed once and kept on disk; *fine-tuned*, it learns along, after
             `frozen_epochs` in which it does not, at `encoder_rate` times the learning rate of the rest. Several
             processes need the strategy `ddp_find_unused_parameters_true` for that.
@@ -51,6 +54,7 @@ class CaptionTraining(TrainingConfig):
         entropy: weight λ_e of the entropy of the draw, for hard attention.
     """
 
+    objective: Literal["cross_entropy", "self_critical"] = "cross_entropy"
     captions_per_picture: int = Field(default=5, ge=1)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     encoder: Literal["frozen", "fine-tuned"] = "frozen"
@@ -60,6 +64,12 @@ class CaptionTraining(TrainingConfig):
     doubly_stochastic: float = Field(default=0.0, ge=0)
     reinforce: float = Field(default=1.0, ge=0)
     entropy: float = Field(default=0.01, ge=0)
+
+    @model_validator(mode="after")
+    def _others_to_compare_with(self) -> Self:
+        if self.objective == "self_critical" and self.captions_per_picture < 2:
+            raise ValueError("self_critical holds captions of a picture against each other: captions_per_picture >= 2")
+        return self
 
     @model_validator(mode="after")
     def _frozen_throughout(self) -> Self:

@@ -21,11 +21,9 @@ from models.image_generator import ImageGenerator
 from models.registry import ConfigError
 from models.tasks.caption.config import CaptionConfig, CaptionData
 from models.tasks.caption.features import FeatureCache, cache_folder
-from models.tasks.caption.inputs import Inputs, PictureInputs
+from models.tasks.caption.inputs import Inputs, PictureInputs, References
 from models.training.config import Split
 from models.training.data import SEEDS_PER_RUN, VALIDATION_SCALE, TrainingData, read_part
-
-References = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -36,13 +34,13 @@ class CaptionBatch:
         inputs: `pixels [images, size, size, 3]` or `features [images, regions, channels]`.
         target_ids: `[images × captions, target]`, starting with BOS; those of a picture are consecutive.
         labels: the same tokens one step later, closed by EOS.
-        references: of each picture all captions, in validation.
+        references: of each picture all captions.
     """
 
     inputs: Inputs
     target_ids: Tensor
     labels: Tensor
-    references: tuple[References, ...] = ()
+    references: tuple[References, ...]
 
     def to(self, device: torch.device) -> CaptionBatch:
         """The same batch on another device."""
@@ -104,7 +102,7 @@ class PictureData(TrainingData):
                 inputs = self._train.pixels(indices, self._image_size, variants)
             else:
                 inputs = self._train.features(indices, [views[i] for i in indices])
-            return self._batch(inputs, [captions[i] for i in indices])
+            return self._batch(inputs, [captions[i] for i in indices], self._train.references(indices))
 
         return Epoch(self._plan(captions, self._config.training.batch_tokens, seed), make, rank, world)
 
@@ -128,8 +126,7 @@ class PictureData(TrainingData):
                 inputs = self._validation.features(indices, [0] * len(indices))
             else:
                 inputs = self._validation.pixels(indices, self._image_size, [None] * len(indices))
-            references = tuple(self._validation.pictures[i].captions for i in indices)
-            return self._batch(inputs, [captions[i] for i in indices], references)
+            return self._batch(inputs, [captions[i] for i in indices], self._validation.references(indices))
 
         plan = self._plan(captions, VALIDATION_SCALE * self._config.training.batch_tokens, seed=0)
         return DataLoader(Epoch(plan, make, rank=0, world=1), batch_size=None)
@@ -148,7 +145,7 @@ class PictureData(TrainingData):
         return [[indices[place] for place in places] for places in plan]
 
     def _batch(
-        self, inputs: Inputs, captions: Sequence[list[list[int]]], references: tuple[References, ...] = ()
+        self, inputs: Inputs, captions: Sequence[list[list[int]]], references: tuple[References, ...]
     ) -> CaptionBatch:
         codec = self._codec
         rows = [ids for of_one in captions for ids in of_one]

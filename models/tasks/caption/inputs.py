@@ -13,6 +13,8 @@ from models.data.captions import Picture, read_pixels
 from models.tasks.caption.features import FeatureCache, Features
 
 Inputs = dict[str, Tensor]
+References = tuple[str, ...]
+"""All captions of a picture."""
 
 
 class PictureInputs:
@@ -31,6 +33,10 @@ class PictureInputs:
     def computed(self) -> bool:
         """Whether there are features."""
         return bool(self._views)
+
+    def references(self, indices: Sequence[int]) -> tuple[References, ...]:
+        """The captions of some pictures."""
+        return tuple(self.pictures[i].captions for i in indices)
 
     def features(self, indices: Sequence[int], views: Sequence[int]) -> Inputs:
         """`features [pictures, regions, channels]` of some pictures, each in one view."""

@@ -8,12 +8,15 @@ import torch
 from torch import Tensor
 
 from contract.text import TextCodec
+from models.data.batches import shift_targets
 from models.image_generator import ImageGenerator
 from models.tasks.caption.config import CaptionTraining
-from models.tasks.caption.data import CaptionBatch, References
+from models.tasks.caption.data import CaptionBatch
+from models.tasks.caption.inputs import References
 from models.tasks.caption.objectives import Reinforce, attend_everywhere
 from models.tasks.caption.scores import bleu
-from models.training.decode import greedy_decode
+from models.tasks.caption.self_critical import advantages, policy_loss, rewards
+from models.training.decode import draw_texts, greedy_decode
 from models.training.loss import smoothed_cross_entropy
 from models.training.module import TrainingModule, weight_groups
 
@@ -21,7 +24,8 @@ from models.training.module import TrainingModule, weight_groups
 class CaptionModule(TrainingModule):
     """Logs `train_loss`, `validation_loss` and `validation_bleu_1` to `_4` of greedy captions.
 
-    The losses are cross-entropies; what attention learns from beside them is not in them.
+    The losses are cross-entropies; what attention learns from beside them is not in them. In self-critical training
+    `train_loss` is 1 minus the mean reward of the captions that were drawn.
     """
 
     model: ImageGenerator
@@ -45,7 +49,7 @@ class CaptionModule(TrainingModule):
         self._references: list[References] = []
         model.encoder.requires_grad_(config.encoder == "fine-tuned")
         if config.frozen_blocks:
-            for part in (model.encoder.stem, *model.encoder.blocks[: config.frozen_blocks]):
+            for part in (model.encoder.stem, *list(model.encoder.blocks)[: config.frozen_blocks]):
                 part.requires_grad_(False)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -57,6 +61,8 @@ class CaptionModule(TrainingModule):
         return weight_groups(others) + weight_groups(encoder, lr=rate)
 
     def training_step(self, batch: CaptionBatch, _index: int) -> Tensor:
+        if self.config.objective == "self_critical":
+            return self._criticise(batch)
         taught = self.model.teach(batch.inputs, batch.target_ids)
         loss = self._cross_entropy(taught.logits, batch.labels, self.config.label_smoothing)
         self.log_mean("train_loss", loss, rows=len(batch.labels), bar=True)
@@ -66,6 +72,23 @@ class CaptionModule(TrainingModule):
         elif taught.weights is not None and self.config.doubly_stochastic:
             loss = loss + self.config.doubly_stochastic * attend_everywhere(taught.weights, real)
         return loss
+
+    def _criticise(self, batch: CaptionBatch) -> Tensor:
+        """The loss of captions of the model's own. What is logged is how far they are from the highest reward."""
+        codec, copies = self.codec, self.config.captions_per_picture
+        self.model.eval()  # drawn as they would be served, without dropout
+        drawn = draw_texts(
+            self.model, batch.inputs, copies=copies, bos=codec.bos, eos=codec.eos, max_length=self.max_length
+        )
+        self.model.train()
+        references = [known for known in batch.references for _ in range(copies)]
+        rewarded = rewards([codec.decode(ids) for ids in drawn], references).to(self.device)
+        targets = shift_targets(drawn, pad=codec.pad, bos=codec.bos, eos=codec.eos)
+        target_ids, labels = (tensor.to(self.device) for tensor in targets)
+        logits = self.model.teach(batch.inputs, target_ids).logits
+        advantage = advantages(rewarded.unflatten(0, (-1, copies))).flatten()
+        self.log_mean("train_loss", 1 - rewarded.mean(), rows=len(drawn), bar=True)
+        return policy_loss(logits, labels, advantage, pad=codec.pad)
 
     def validation_step(self, batch: CaptionBatch, _index: int) -> None:
         logits = self.model(batch.inputs, batch.target_ids)

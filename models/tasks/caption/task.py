@@ -9,6 +9,7 @@ from models.architecture import Architecture
 from models.data.captions import Picture
 from models.data.tokenizer import train_codec
 from models.image_generator import ImageGenerator
+from models.pretrained.captioner import PretrainedCaptioner
 from models.registry import ConfigError
 from models.tasks.caption.config import CaptionConfig
 from models.tasks.caption.data import PictureData, read_split
@@ -27,6 +28,8 @@ class CaptionTask(TrainingTask[CaptionConfig, WritingVocabulary]):
     files = (TOKENIZER,)
 
     def learn(self, config: CaptionConfig, root: Path) -> WritingVocabulary:
+        if isinstance(start := config.pretrained and config.pretrained.load(), PretrainedCaptioner):
+            return WritingVocabulary(start.codec)
         captions = [caption for picture in read_split(config.data, root, "train") for caption in picture.captions]
         return WritingVocabulary(train_codec(captions, config.tokenizer))
 

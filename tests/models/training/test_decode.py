@@ -7,7 +7,7 @@ import torch
 
 from models.architecture import Generator
 from models.registry import build, parse
-from models.training.decode import greedy_decode
+from models.training.decode import draw_texts, greedy_decode
 
 SIZES: dict[str, dict[str, Any]] = {
     "transformer": {"hidden_size": 16, "feed_forward_size": 16, "encoder_layers": 1, "decoder_layers": 2},
@@ -66,3 +66,16 @@ def test_decoding_stops_when_every_row_has_ended() -> None:
     rows = greedy_decode(generator, inputs(3, 3), bos=BOS, eos=EOS, max_length=LENGTH)
     assert [len(row) for row in rows] == [1, 3]
     assert calls == [0, 1, 2, 3]
+
+
+def test_texts_are_drawn_as_often_as_the_model_finds_them_probable() -> None:
+    generator, batch, copies = model("recurrent_seq2seq"), inputs(5, 2), 400
+    torch.manual_seed(1)
+    drawn = draw_texts(generator, batch, copies=copies, bos=BOS, eos=EOS, max_length=1)
+    assert len(drawn) == 2 * copies
+    first = generator(batch, torch.full((2, 1), BOS))[:, 0].softmax(dim=1)
+    for row, probabilities in enumerate(first):
+        of_row = [ids[0] if ids else EOS for ids in drawn[row * copies : (row + 1) * copies]]
+        shares = torch.tensor(of_row).bincount(minlength=VOCABULARY) / copies
+        assert (shares - probabilities).abs().max() < 0.08
+    assert not torch.allclose(first[0], first[1], atol=0.1), "rows that draw alike would prove nothing"

@@ -26,6 +26,6 @@ def caption_config(**sections: dict[str, Any]) -> CaptionConfig:
         "tokenizer": {"vocabulary_size": 90},
         "training": {"epochs": 2, "batch_tokens": 200, "warmup_steps": 2, "learning_rate": 0.01, "average_decay": 0.0},
     }
-    parsed = parse_config(fields | {key: fields[key] | section for key, section in sections.items()}, "test")
+    parsed = parse_config(fields | {key: fields.get(key, {}) | section for key, section in sections.items()}, "test")
     assert isinstance(parsed, CaptionConfig)
     return parsed
