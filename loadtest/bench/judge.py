@@ -81,6 +81,11 @@ class Verdict:
     examples: int
     scores: Scores
 
+    @property
+    def place(self) -> str:
+        """The file, and the split where it is not the test set."""
+        return self.data if self.split == "test" else f"{self.data} ({self.split})"
+
 
 @dataclass(frozen=True)
 class Verdicts:
@@ -91,12 +96,11 @@ class Verdicts:
     def tables(self) -> list[Table]:
         """One row a bundle and score."""
         rows = [
-            (f"{each.model} {each.version}", each.data, each.split, f"{each.examples:,}", name, f"{value:.2f}")
+            (f"{each.model} {each.version}", each.place, f"{each.examples:,}", name, f"{value:.2f}")
             for each in self.verdicts
             for name, value in each.scores.items()
         ]
-        columns = ("model", "file", "split", "examples", "score", "value")
-        return [Table("Through the endpoint, in points", columns, rows)]
+        return [Table("Through the endpoint, in points", ("model", "test file", "examples", "score", "value"), rows)]
 
     def scores(self, model: str) -> list[Score]:
         """A model's figures as its manifest records them (`python -m export record BUNDLE SCORES`)."""

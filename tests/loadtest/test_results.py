@@ -69,7 +69,7 @@ def test_results_replace_what_stood_between_their_markers(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["runtime", "batching", "http", "oneshot", "startup", "quality", "judge", "precisions"]
+    "name", ["runtime", "batching", "http", "oneshot", "caption", "startup", "quality", "judge", "precisions"]
 )
 def test_the_document_has_a_place_for_every_result(tmp_path: Path, name: str) -> None:
     copy = tmp_path / "results.md"
