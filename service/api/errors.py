@@ -192,4 +192,6 @@ def _describe(fault: Mapping[str, Any]) -> str:
         return "unknown field: check its spelling, or leave it out"
     if fault["type"] == "missing":
         return "required: the body must hold it"
+    if fault["type"].startswith("bool"):
+        return f"{fault['msg']}: true or false"
     return str(fault["msg"])

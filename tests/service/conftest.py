@@ -8,7 +8,10 @@ import pytest
 
 from service.api.app import create_face
 from service.api.life import Life
+from service.catalogue import Catalogue
 from service.settings import Settings
+from service.tasks.limits import RequestLimits
+from tests.service.caption_fakes import FakeCaptionEngine, make_captioner
 from tests.service.fakes import FakeEngine, make_catalogue
 
 # `make fuzz` asks for it by name.
@@ -39,3 +42,26 @@ async def client(life: Life, settings: Settings) -> AsyncIterator[httpx.AsyncCli
     transport = httpx.ASGITransport(create_face(life, settings))
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield client
+
+
+@pytest.fixture
+def caption_engine() -> Iterator[FakeCaptionEngine]:
+    engine = FakeCaptionEngine()
+    yield engine
+    engine.close(drain=False)
+
+
+@pytest.fixture
+async def caption_client(caption_engine: FakeCaptionEngine) -> AsyncIterator[httpx.AsyncClient]:
+    """A service with two captioners: `seer`, the default, and `blind`, which has no attention."""
+    settings = Settings(
+        max_images=4, max_image_bytes=50_000, max_upload_bytes=200_000, max_held_bytes=300_000, max_body_bytes=1000
+    )
+    limits = RequestLimits(image_bytes=settings.max_image_bytes)
+    life = Life()
+    models = (make_captioner(caption_engine, limits=limits), make_captioner(caption_engine, "blind", attention=False))
+    life.start(Catalogue(models, {}))
+    transport = httpx.ASGITransport(create_face(life, settings))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        yield client
+    assert life.in_flight == 0

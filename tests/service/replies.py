@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from service.api.errors import KINDS
 
 TRANSLATE, STREAM = "/v1/translate", "/v1/translate/stream"
 CAPTION, CAPTION_STREAM, OVERLAY = "/v1/caption", "/v1/caption/stream", "/v1/caption/overlay"
+CAPTION_PATHS = (CAPTION, CAPTION_STREAM, OVERLAY)
 CLASSIFY, TAG, RECOMMEND = "/v1/classify", "/v1/tag", "/v1/recommend"
 TEXT = "A man is riding."
 PARAGRAPH = "A man is riding. Two dogs!\n\nIs the girl reading?"
@@ -29,6 +31,16 @@ def check_problem(response: httpx.Response, slug: str, field: str | None = None)
     assert problem["request_id"] == response.headers["x-request-id"]
     assert len(problem["detail"]) > 20
     return dict(problem)
+
+
+async def send_pictures(client: httpx.AsyncClient, path: str, *pictures: bytes, **fields: str) -> httpx.Response:
+    """Pictures as the files of a form."""
+    return await client.post(path, files=[("image", ("a.png", each)) for each in pictures], data=fields)
+
+
+def as_base64(picture: bytes) -> str:
+    """A picture as JSON holds it."""
+    return base64.b64encode(picture).decode()
 
 
 async def until(condition: Callable[[], object]) -> None:

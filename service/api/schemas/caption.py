@@ -11,7 +11,10 @@ from service.api.schemas.writing import SearchFields, WriteFields
 from service.tasks.caption import Caption, Options, Rendering
 from service.tasks.regions import AXES, RegionMap
 
-_IMAGE = "a JPEG, PNG, WebP or GIF file (of an animation, the first frame): in JSON as base64, in a form as a file"
+_IMAGE = (
+    "a JPEG, PNG, WebP or GIF file (of an animation, the first frame): in JSON as base64, plain or as a data URL; in a "
+    "form as a file; addresses are never fetched"
+)
 _MODEL = "name of a model; else the default"
 
 
