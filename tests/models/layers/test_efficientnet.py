@@ -57,3 +57,13 @@ def test_a_block_that_keeps_its_shape_adds_its_input() -> None:
     torch.nn.init.zeros_(block.project.weight)
     x = torch.randn(1, 6, 5, 5)
     assert torch.equal(block(x), x)
+
+
+def test_channels_filtered_alone_are_computed_in_fp32_even_under_autocast() -> None:
+    torch.manual_seed(0)
+    alone, together = (SameConvolution(4, 4, 3, side=6, groups=groups) for groups in (4, 1))
+    x = torch.randn(1, 4, 6, 6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, reduced = alone(x), together(x)
+    assert torch.equal(found, alone(x))
+    assert reduced.dtype == torch.bfloat16
