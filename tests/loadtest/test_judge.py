@@ -1,4 +1,4 @@
-"""Replies of one-shot routes are held against a bundle's own test set, over HTTP."""
+"""Replies are held against the set that a bundle's own training named, over HTTP."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ def with_test_file(name: str, test: dict[str, Any], folder: Path) -> Path:
     return folder / name
 
 
-def test_every_one_shot_task_is_judged(tmp_path: Path) -> None:
+def test_every_task_but_translation_is_judged(tmp_path: Path) -> None:
     bundles = [
         with_test_file("tiny-classify", {"table": "labelled/test.tsv"}, tmp_path),
         with_test_file("tiny-tag", {"columns": "tagged/test.conll"}, tmp_path),
         DATA / "bundles" / "v1" / "tiny-items",
+        DATA / "bundles" / "v1" / "tiny-captions",
         DATA / "bundles" / "v1" / "tiny-document",  # names no test file
         DATA / "bundles" / "v1" / "tiny-en-de",  # translates
     ]
@@ -40,15 +41,25 @@ def test_every_one_shot_task_is_judged(tmp_path: Path) -> None:
         ("tiny-classify", "labelled/test.tsv", ["accuracy"]),
         ("tiny-tag", "tagged/test.conll", ["entity F1", "entity precision", "entity recall"]),
         ("tiny-items", "sessions/events.csv", ["MRR@20", "Recall@20"]),
+        (
+            "tiny-captions",
+            "pictures/captions.tsv",
+            [f"BLEU-{order}, {search}" for order in range(1, 5) for search in ("beam 4", "greedy")],
+        ),
     ]
     lines = (DATA / "labelled" / "test.tsv").read_text("utf-8").splitlines()
     assert result.verdicts[0].examples == len(lines) - 1
     assert (result.verdicts[0].scores["accuracy"] * result.verdicts[0].examples / 100) % 1 == pytest.approx(0)
     ranked = result.verdicts[2].scores
     assert 0 < ranked["MRR@20"] <= ranked["Recall@20"] <= 100
+    captions = result.verdicts[3]
+    assert all(0 <= value <= 100 for value in captions.scores.values())
+    assert captions.scores["BLEU-1, greedy"] >= captions.scores["BLEU-4, greedy"]
     (table,) = result.tables()
     assert isinstance(table, Table)
-    assert len(table.rows) == 6
+    assert len(table.rows) == 14
+    assert [row[1] for row in table.rows[5:7]] == ["sessions/events.csv", "pictures/captions.tsv (validation)"]
+    assert {score.split for score in result.scores("tiny-captions")} == {"validation"}
     (score,) = result.scores("tiny-classify")
     assert (score.metric, score.split, score.precision) == ("accuracy", "test", "int8")
 
