@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from safetensors.torch import save_file
 
 from contract.images import read_pixels
-from contract.manifest import Limits, Manifest, load_manifest
+from contract.manifest import Licence, Limits, Manifest, load_manifest
 from contract.rows import pad_rows
 from export.caption import CaptionMaterial
+from export.errors import ExportError
 from export.pipeline import Options, export_bundle
+from export.runs import from_run
 from export.verify.generate import decoding
 from export.verify.graphs import open_graph
+from models.tasks.caption import TASK
+from models.training.run import WEIGHTS, load_run, new_model, prepare
+from models.training.task import load_config
 from service.runtime.requests import Hypothesis
 from service.runtime.verify import verify_bundle
-from tests.export.captioners import KINDS, REGIONS, SIDE, make_caption_material
+from tests.export.captioners import DATA, KINDS, REGIONS, SIDE, make_caption_material
+from tests.export.toys import make_model
 
 Exported = tuple[Path, Manifest, CaptionMaterial]
 
@@ -104,6 +113,33 @@ def test_pictures_are_judged_as_the_service_reads_them() -> None:
     ]
     assert material.metrics(answers)["bleu_1"] == pytest.approx(100)
     assert material.max_length(material.rows[0]) == 12
+
+
+def test_a_run_says_everything_that_a_bundle_needs(tmp_path: Path) -> None:
+    config = load_config(DATA / "bundles" / "configs" / "tiny-captions.yaml")
+    vocabulary = TASK.learn(config, DATA)
+    prepare(tmp_path / "toy", config, vocabulary)
+    weights = new_model(TASK, config, vocabulary).state_dict()
+    save_file({name: value.contiguous().clone() for name, value in weights.items()}, tmp_path / "toy" / WEIGHTS)
+    material = from_run(load_run(tmp_path / "toy", DATA))
+    assert isinstance(material, CaptionMaterial)
+    assert (material.task, material.fit, material.limits) == ("caption", "squeeze", Limits(target=16))
+    assert material.about.licence == Licence(
+        data="pictures", source="pictures/train.tar, pictures/loose, pictures/captions.tsv", terms="made up for tests"
+    )
+    assert [picture.name for picture in material.examples] == ["shape12.jpg", "shape13.jpg", "shape14.jpg"]
+    assert material.rows[0]["pixels"].shape == (32, 32, 3)
+
+
+def test_an_architecture_that_does_not_read_pictures_is_refused() -> None:
+    run: Any = SimpleNamespace(
+        task=TASK,
+        config=SimpleNamespace(task="caption", architecture_name="transformer"),
+        model=make_model("transformer"),
+        path="runs/blind",
+    )
+    with pytest.raises(ExportError, match="runs/blind: architecture 'transformer' does not read pictures"):
+        from_run(run)
 
 
 def test_random_pictures_differ_and_repeat() -> None:
