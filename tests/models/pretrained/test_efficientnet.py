@@ -63,9 +63,7 @@ def test_the_encoder_of_a_captioner_starts_from_the_package() -> None:
 
 @installed
 def test_an_encoder_of_other_sizes_is_told_what_to_set(start: PretrainedEfficientNet) -> None:
-    with pytest.raises(
-        ConfigError, match=r"encoder differs in stem_size, head_size .*: set stem_size to 32"
-    ):
+    with pytest.raises(ConfigError, match=r"encoder differs in stem_size, head_size .*: set stem_size to 32"):
         start.give(captioner({"stem_size": 16, "head_size": 640}))
     with pytest.raises(ConfigError, match=r"encoder differs in stages .*: set stages to "):
         start.give(captioner({"stages": STAGES[:-1]}))
