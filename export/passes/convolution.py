@@ -136,7 +136,7 @@ def _convolve(graph: ir.Graph, found: Convolution, ranges: Mapping[str, Range]) 
     assert x_scale is not None
     weight, scales = quantise_filters(array)
     name = str(found.weight.name)
-    bias = np.round(found.bias / (x_scale * scales).reshape(-1))
+    bias = np.round(found.bias / (x_scale * scales.ravel()))
     if np.abs(bias).max() > np.iinfo(np.int32).max:
         raise OptimiseError(f"{name!r}: its bias is {np.abs(bias).max():.3g} times what its products are counted in")
     values = insert_before(
@@ -146,8 +146,8 @@ def _convolve(graph: ir.Graph, found: Convolution, ranges: Mapping[str, Range]) 
         [
             *x,
             add_constant(graph, f"{name}.int8", weight),
-            add_constant(graph, f"{name}.scales", scales.reshape(-1 if scales.size > 1 else ())),
-            add_constant(graph, f"{name}.zero_point", np.zeros(scales.size if scales.size > 1 else (), np.int8)),
+            add_constant(graph, f"{name}.scales", scales.ravel()),
+            add_constant(graph, f"{name}.zero_point", np.zeros(len(scales), np.int8)),
             *out,
             add_constant(graph, f"{name}.bias", bias.astype(np.int32)),
         ],
