@@ -20,30 +20,31 @@ from loadtest.pictures import load_pictures, multipart
 from service.runtime.bundle import Bundle
 
 CONNECTIONS = 16
-SERVICE = "seqserve"
 _PICTURES, _ALONE, _WARM_UP = 240, 60, 32
 _DIFFERENT = 24
 """Pictures, sent again and again."""
 
 
 @dataclass(frozen=True)
-class Rival:
-    """LitServe with so many worker processes, each with a batcher and a copy of the model of its own.
+class System:
+    """The service, or LitServe, with so many worker processes, each with a batch and a copy of the model of its own.
 
-    `encode_rows` pictures go through its encoder at a time.
+    `encode_rows` pictures go through LitServe's encoder at a time; None is the service, which finds out by itself.
     """
 
     workers: int
-    encode_rows: int
+    encode_rows: int | None = None
 
     @property
     def name(self) -> str:
         """How tables call it."""
         workers = f"{self.workers} worker" + ("s" if self.workers > 1 else "")
+        if self.encode_rows is None:
+            return f"seqserve, {workers}"
         return f"LitServe, {workers}, encoding {self.encode_rows} at a time"
 
 
-RIVALS = (Rival(1, 1), Rival(1, 4), Rival(2, 1), Rival(2, 4), Rival(3, 1))
+SYSTEMS = (System(1), System(2), System(1, 1), System(1, 4), System(2, 1), System(2, 4))
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ class Alone:
 
 @dataclass(frozen=True)
 class Served:
-    """One system: pictures a second on the clock, seconds of a request, CPU seconds of its processes a picture."""
+    """Of one system: pictures a second on the clock, seconds of a request, CPU seconds of its processes a picture."""
 
-    system: str
+    system: System
     rate: Spread
     p50: Spread
     p99: Spread
@@ -98,20 +99,19 @@ class Captions:
         )
 
     def _served_table(self) -> Table:
-        ours = self.served[0].rate
+        ours = {each.system.workers: each.rate for each in self.served if each.system.encode_rows is None}
+        repeats = len(self.served[0].rate.values)
+        rows = []
+        for each in self.served:
+            system, times = each.system, (each.p50, each.p99, each.cpu)
+            rival = system.encode_rows is not None and system.workers in ours
+            gain = _gain(ours[system.workers].over(each.rate)) if rival else "–"
+            rows.append((system.name, f"{each.rate.median:,.0f}", *(_milliseconds(t.median) for t in times), gain))
         return Table(
-            f"The same pictures at {CONNECTIONS} connections, greedy; medians of {len(ours.values)} × {self.pictures} "
-            "requests, taking turns; latencies in milliseconds",
-            ("", "pictures/s", "p50", "p99", "CPU a picture", "seqserve is faster by"),
-            [
-                (
-                    each.system,
-                    f"{each.rate.median:,.0f}",
-                    *(_milliseconds(seconds.median) for seconds in (each.p50, each.p99, each.cpu)),
-                    "–" if each.system == SERVICE else _gain(ours.over(each.rate)),
-                )
-                for each in self.served
-            ],
+            f"The same pictures at {CONNECTIONS} connections, greedy; medians of {repeats} × {self.pictures} requests, "
+            "taking turns; latencies in milliseconds",
+            ("", "pictures/s", "p50", "p99", "CPU a picture", "seqserve with as many workers is faster by"),
+            rows,
         )
 
 
@@ -121,35 +121,34 @@ def measure_captions(
     repeats: int,
     pictures: int = _PICTURES,
     folder: Path | None = None,
-    rivals: Sequence[Rival] = RIVALS,
+    systems: Sequence[System] = SYSTEMS,
     report: Callable[[str], None] = lambda _: None,
 ) -> Captions:
-    """Measure the service and every rival, taking turns. No reply may be anything but 200.
+    """Measure every system, taking turns; the service with one worker first. No reply may be anything but 200.
 
     Args:
         bundle: a captioner's.
         repeats: of everything.
         pictures: requests of one run.
         folder: of pictures to send; else made-up ones.
-        rivals: who else serves the bundle.
+        systems: what is compared, among them the service with one worker.
         report: is told what is going on.
     """
     sent = load_pictures(min(_DIFFERENT, pictures), folder)
     chosen = random.Random(1).choices(sent, k=pictures)  # noqa: S311  # traffic, not secrets
     alone: list[tuple[float, ...]] = []
-    runs: dict[str, list[tuple[float, ...]]] = {SERVICE: [], **{rival.name: [] for rival in rivals}}
+    runs: dict[System, list[tuple[float, ...]]] = {system: [] for system in systems}
     for repeat in range(repeats):
-        for rival in (None, *rivals):
-            name = SERVICE if rival is None else rival.name
-            report(f"{name}: {repeat + 1} of {repeats}")
-            with _run(bundle, rival) as server:
-                route = "/v1/caption" if rival is None else "/predict"
+        for system in systems:
+            report(f"{system.name}: {repeat + 1} of {repeats}")
+            with _run(bundle, system) as server:
+                route = "/v1/caption" if system.encode_rows is None else "/predict"
                 _post(server, route, sent[:1] * _WARM_UP, CONNECTIONS)
-                runs[name].append(_together(server, route, chosen))
-                if rival is None:
+                runs[system].append(_together(server, route, chosen))
+                if system == System(1):
                     alone.append(_one_by_one(server, chosen[: min(_ALONE, pictures)]))
     total, decode, encode, steps, count = [Spread(values) for values in zip(*alone, strict=True)]
-    served = [Served(name, *(Spread(values) for values in zip(*each, strict=True))) for name, each in runs.items()]
+    served = [Served(system, *(Spread(values) for values in zip(*each, strict=True))) for system, each in runs.items()]
     return Captions(
         model=bundle.manifest.name,
         precision=bundle.variant.precision,
@@ -161,13 +160,14 @@ def measure_captions(
 
 
 @contextmanager
-def _run(bundle: Bundle, rival: Rival | None) -> Iterator[Server]:
-    if rival is None:
-        with run_service([bundle.folder.parent]) as server:
+def _run(bundle: Bundle, system: System) -> Iterator[Server]:
+    workers = "--workers", str(system.workers)
+    if system.encode_rows is None:
+        with run_service([bundle.folder.parent], *workers) as server:
             yield server
         return
-    command = ["-m", "loadtest.bench.rivals.lit", str(bundle.folder.resolve()), "--workers", str(rival.workers)]
-    with run_server([*command, "--encode-rows", str(rival.encode_rows)]) as server:
+    command = ["-m", "loadtest.bench.rivals.lit", str(bundle.folder.resolve()), *workers]
+    with run_server([*command, "--encode-rows", str(system.encode_rows)]) as server:
         yield server
 
 

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
-from loadtest.bench.caption import SERVICE, Alone, Captions, Rival, Served, measure_captions
+from loadtest.bench.caption import Alone, Captions, Served, System, measure_captions
 from loadtest.bench.engine import open_on_one_core, run_closed_loop, start_engine
 from loadtest.bench.figures import Figures
 from loadtest.bench.measure import Spread
@@ -37,8 +37,10 @@ def test_the_tables_show_where_the_time_goes_and_who_is_faster() -> None:
     alone = Alone(spread(0.010, 0.012), spread(0.002, 0.002), spread(0.004, 0.004), spread(0.003, 0.003), 11.04)
     latencies = spread(0.05, 0.05), spread(0.1, 0.1), spread(0.006, 0.006)
     served = [
-        Served(SERVICE, spread(200, 300), *latencies),
-        Served(Rival(2, 4).name, spread(100, 200), *latencies),
+        Served(System(1), spread(20, 20), *latencies),
+        Served(System(2), spread(200, 300), *latencies),
+        Served(System(2, 4), spread(100, 200), *latencies),
+        Served(System(3, 1), spread(100, 200), *latencies),
     ]
     first, second = Captions("captions", "int8", 240, 62.4, alone, served).tables()
     assert "one JPEG of 640 × 480 (62 kB) at a time" in first.caption
@@ -50,8 +52,10 @@ def test_the_tables_show_where_the_time_goes_and_who_is_faster() -> None:
         ("end to end", "11.0"),
     ]
     assert second.rows == [
-        ("seqserve", "250", "50.0", "100.0", "6.0", "–"),
+        ("seqserve, 1 worker", "20", "50.0", "100.0", "6.0", "–"),
+        ("seqserve, 2 workers", "250", "50.0", "100.0", "6.0", "–"),
         ("LitServe, 2 workers, encoding 4 at a time", "150", "50.0", "100.0", "6.0", "1.75× (1.50–2.00)"),
+        ("LitServe, 3 workers, encoding 1 at a time", "150", "50.0", "100.0", "6.0", "–"),
     ]
 
 
@@ -85,9 +89,9 @@ def test_litserve_is_given_files_and_gives_replies_in_order() -> None:
 def test_the_service_is_measured(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(make_photograph(1, 64, 48))
     bundle = open_on_one_core(CAPTIONER)
-    found = measure_captions(bundle, repeats=1, pictures=6, folder=tmp_path, rivals=())
+    found = measure_captions(bundle, repeats=1, pictures=6, folder=tmp_path, systems=(System(1),))
     (served,) = found.served
-    assert served.system == SERVICE
+    assert served.system == System(1)
     assert served.p99.median >= served.p50.median > 0
     alone = found.alone
     assert min(part.median for part in (alone.total, alone.decode, alone.encode, alone.steps)) > 0
