@@ -85,6 +85,11 @@ class PictureData(TrainingData):
         self._codec, self._config = codec, config
         self._train, self._validation = (PictureInputs(part, config.data.fit) for part in (train, validation))
 
+    @property
+    def training_references(self) -> list[References]:
+        """All captions of each training picture."""
+        return [picture.captions for picture in self._train.pictures]
+
     def epoch(self, number: int, rank: int = 0, world: int = 1) -> Epoch[CaptionBatch]:
         seed = self._config.seed * SEEDS_PER_RUN + number
         random = np.random.default_rng(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,11 +12,11 @@ from contract.text import TextCodec
 from models.data.batches import shift_targets
 from models.image_generator import ImageGenerator
 from models.tasks.caption.config import CaptionTraining
-from models.tasks.caption.data import CaptionBatch
+from models.tasks.caption.data import CaptionBatch, PictureData
 from models.tasks.caption.inputs import References
 from models.tasks.caption.objectives import Reinforce, attend_everywhere
 from models.tasks.caption.scores import bleu
-from models.tasks.caption.self_critical import advantages, policy_loss, rewards
+from models.tasks.caption.self_critical import Consensus, advantages, policy_loss
 from models.training.decode import draw_texts, greedy_decode
 from models.training.loss import smoothed_cross_entropy
 from models.training.module import TrainingModule, weight_groups
@@ -25,7 +26,7 @@ class CaptionModule(TrainingModule):
     """Logs `train_loss`, `validation_loss` and `validation_bleu_1` to `_4` of greedy captions.
 
     The losses are cross-entropies; what attention learns from beside them is not in them. In self-critical training
-    `train_loss` is 1 minus the mean reward of the captions that were drawn.
+    `train_loss` is the mean score of the captions that were drawn, below zero.
     """
 
     model: ImageGenerator
@@ -52,6 +53,13 @@ class CaptionModule(TrainingModule):
             for part in (model.encoder.stem, *list(model.encoder.blocks)[: config.frozen_blocks]):
                 part.requires_grad_(False)
 
+    @cached_property
+    def consensus(self) -> Consensus:
+        """What scores captions of the model's own, by those of the training pictures."""
+        data = getattr(self.trainer, "datamodule", None)  # the attribute is made when training starts
+        assert isinstance(data, PictureData)
+        return Consensus(data.training_references)
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The encoder's parameters learn at a rate of their own."""
         encoder = list(self.model.encoder.parameters())
@@ -74,7 +82,7 @@ class CaptionModule(TrainingModule):
         return loss
 
     def _criticise(self, batch: CaptionBatch) -> Tensor:
-        """The loss of captions of the model's own. What is logged is how far they are from the highest reward."""
+        """The loss of captions of the model's own. What is logged is their mean score, below zero."""
         codec, copies = self.codec, self.config.captions_per_picture
         self.model.eval()  # drawn as they would be served, without dropout
         drawn = draw_texts(
@@ -82,12 +90,12 @@ class CaptionModule(TrainingModule):
         )
         self.model.train()
         references = [known for known in batch.references for _ in range(copies)]
-        rewarded = rewards([codec.decode(ids) for ids in drawn], references).to(self.device)
+        rewarded = self.consensus([codec.decode(ids) for ids in drawn], references).to(self.device)
         targets = shift_targets(drawn, pad=codec.pad, bos=codec.bos, eos=codec.eos)
         target_ids, labels = (tensor.to(self.device) for tensor in targets)
         logits = self.model.teach(batch.inputs, target_ids).logits
         advantage = advantages(rewarded.unflatten(0, (-1, copies))).flatten()
-        self.log_mean("train_loss", 1 - rewarded.mean(), rows=len(drawn), bar=True)
+        self.log_mean("train_loss", -rewarded.mean(), rows=len(drawn), bar=True)
         return policy_loss(logits, labels, advantage, pad=codec.pad)
 
     def validation_step(self, batch: CaptionBatch, _index: int) -> None:

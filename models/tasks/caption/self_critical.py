@@ -7,28 +7,76 @@ against, as in Luo 2020, "A Better Variant of Self-Critical Sequence Training", 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from sacrebleu.metrics.bleu import BLEU
 from torch import Tensor
 
-from models.tasks.caption.scores import ORDERS
+_LONGEST = 4
+_DEVIATION = 6.0
+"""Of the Gaussian by which a caption of another length counts less, in words."""
+_END = "</s>"
 
-_COUNTER = BLEU(tokenize="none", smooth_method="none")
+Gram = tuple[str, ...]
 
 
-def rewards(captions: Sequence[str], references: Sequence[Sequence[str]]) -> Tensor:
-    """The mean of the BLEU-1 to -4 of each caption alone, `[captions]` between 0 and 1.
+class Consensus:
+    """CIDEr-D (Vedantam et al. 2015): how much of a caption people agree on, rare words counting more.
 
-    Longer n-grams count one match more than there are (Lin and Och 2004), since most captions have none of the longest.
+    A caption's end counts as a word, or captions learn to break off. What BLEU rewards can be had by `a man in a` as
+    well, so a model that learns from it forgets how sentences go.
 
     Args:
-        captions: normalised, as they are scored.
-        references: those of its picture, for each caption.
+        references: the captions of every picture that is learnt from, by which it is known how rare an n-gram is.
     """
-    return torch.tensor([_reward(caption, known) for caption, known in zip(captions, references, strict=True)])
+
+    def __init__(self, references: Iterable[Sequence[str]]) -> None:
+        pictures = [{gram for caption in known for gram in _grams(caption)} for known in references]
+        self._rarest = math.log(max(len(pictures), 2))
+        self._pictures = Counter(gram for grams in pictures for gram in grams)
+
+    def __call__(self, captions: Sequence[str], references: Sequence[Sequence[str]]) -> Tensor:
+        """The score of each caption, `[captions]` from 0 to 10.
+
+        Args:
+            captions: normalised, as they are scored.
+            references: those of its picture, for each caption.
+        """
+        return torch.tensor([self._score(caption, known) for caption, known in zip(captions, references, strict=True)])
+
+    def _score(self, caption: str, references: Sequence[str]) -> float:
+        ours = self._weigh(caption)
+        return 10 * sum(self._agreement(ours, self._weigh(reference)) for reference in references) / len(references)
+
+    def _weigh(self, caption: str) -> Weighed:
+        weights = {
+            gram: n * (self._rarest - math.log(max(1, self._pictures[gram]))) for gram, n in _grams(caption).items()
+        }
+        squares = [0.0] * _LONGEST
+        for gram, weight in weights.items():
+            squares[len(gram) - 1] += weight * weight
+        return Weighed(weights, [math.sqrt(square) for square in squares], len(caption.split()))
+
+    def _agreement(self, ours: Weighed, theirs: Weighed) -> float:
+        products = [0.0] * _LONGEST
+        for gram, weight in ours.weights.items():
+            if (known := theirs.weights.get(gram)) is not None:
+                products[len(gram) - 1] += min(weight, known) * known
+        norms = (one * other for one, other in zip(ours.norms, theirs.norms, strict=True))
+        cosines = (product / norm if norm else 0.0 for product, norm in zip(products, norms, strict=True))
+        return sum(cosines) / _LONGEST * math.exp(-((ours.length - theirs.length) ** 2) / (2 * _DEVIATION**2))
+
+
+class Weighed(NamedTuple):
+    """A caption: the weight of each of its n-grams, the norm of those of each order, and its length in words."""
+
+    weights: dict[Gram, float]
+    norms: list[float]
+    length: int
 
 
 def advantages(rewards: Tensor) -> Tensor:
@@ -50,20 +98,7 @@ def policy_loss(logits: Tensor, labels: Tensor, advantages: Tensor, *, pad: int)
     return (losses.view_as(labels) * advantages.unsqueeze(1)).sum() / labels.ne(pad).sum()
 
 
-def _reward(caption: str, references: Sequence[str]) -> float:
-    found = _COUNTER.corpus_score([caption], [[reference] for reference in references])
-    scores = (
-        BLEU.compute_bleu(
-            # It smooths what it is given in place.
-            list(found.counts),
-            list(found.totals),
-            found.sys_len,
-            found.ref_len,
-            smooth_method="add-k",
-            smooth_value=1,
-            effective_order=True,
-            max_ngram_order=order,
-        ).score
-        for order in ORDERS
-    )
-    return sum(scores) / len(ORDERS) / 100
+def _grams(caption: str) -> Counter[Gram]:
+    words = [*caption.split(), _END]
+    starts = range(len(words))
+    return Counter(tuple(words[i : i + n]) for n in range(1, _LONGEST + 1) for i in starts if i + n <= len(words))
