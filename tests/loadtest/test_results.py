@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from contract.images import read_pixels
 from contract.manifest import Score
 from loadtest.bench import compare, overhead, startup
 from loadtest.bench.corpus import Bleu, Corpus, CorpusError, load_corpus
@@ -120,6 +122,9 @@ def test_every_bundle_is_asked_in_its_own_way(tiny: Path) -> None:
     path, body = startup.first_request(tiny)
     assert path == "/v1/translate"
     assert json.loads(body)["text"]
+    path, body = startup.first_request(tiny.parent / "tiny-captions")
+    assert path == "/v1/caption"
+    assert read_pixels(base64.b64decode(json.loads(body)["image"]), 32, "squeeze").shape == (32, 32, 3)
 
 
 def test_scores_are_what_export_records() -> None:
