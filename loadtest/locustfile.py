@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -196,10 +197,10 @@ class Photographer(Asker):
     """Has photographs described."""
 
     def on_start(self) -> None:
-        """Take some pictures along."""
+        """Take some pictures along, the same as everybody."""
         super().on_start()
         options = self.environment.parsed_options
-        self._pictures = load_pictures(_PICTURES, options.pictures if options else None)
+        self._pictures = photographs(options.pictures if options else None)
 
     @task(6)
     def caption(self) -> None:
@@ -221,6 +222,12 @@ class Photographer(Asker):
         content_type, body = multipart("image", pictures)
         headers = {"Content-Type": content_type}
         self.post("/v1/caption", "captions", len(pictures), wrong_text, data=body, headers=headers)
+
+
+@cache
+def photographs(folder: Path | None) -> list[bytes]:
+    """Pictures of a folder or made-up ones, which take a second to make."""
+    return load_pictures(_PICTURES, folder)
 
 
 def find_fault(response: ResponseContextManager, results: str, expected: int, wrong: Check) -> str | None:
