@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from python_multipart.exceptions import FormParserError
@@ -11,6 +12,9 @@ from service.api.errors import ProblemError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
+
+# What is wrong with a form is told to who sent it, not to the log.
+logging.getLogger("python_multipart.multipart").setLevel(logging.ERROR)
 
 MEDIA_TYPE = "multipart/form-data"
 MOST_PARTS = 1_000

@@ -8,5 +8,6 @@
 - `cutting`   which of the waiting rows make a batch
 - `search`    greedy, beam search and sampling as pure functions over candidates
 - `slots`     the rows' state, where the steps read and write it
+- `newcomers` encoding of those who join, at the `pace` that those who run can bear
 - `decoding`  continuous batching of encode and step graphs
 """

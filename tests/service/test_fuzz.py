@@ -32,7 +32,6 @@ from tests.service.replies import CAPTION, CAPTION_STREAM, CLASSIFY, OVERLAY, RE
 
 BUNDLES = Path(__file__).resolve().parents[1] / "data" / "bundles" / "v1"
 ANY_STATUS = [status_code_conformance, content_type_conformance, response_schema_conformance]
-CHECKS = [*ANY_STATUS, not_a_server_error, negative_data_rejection]
 ANY, WRONG = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 PATHS = (TRANSLATE, STREAM, CAPTION, CAPTION_STREAM, OVERLAY, CLASSIFY, TAG, RECOMMEND)
 OPERATIONS = [
@@ -71,6 +70,15 @@ def test_every_reply_is_as_described(
         response = case.call()
         # Who asks for less time than the work takes is told so with 504.
         hurried = "X-Request-Timeout" in (case.headers or {}) and response.status_code == 504
-        case.validate_response(response, checks=[check for check in CHECKS if not hurried or check in ANY_STATUS])
+        checks = ANY_STATUS if hurried else [*ANY_STATUS, not_a_server_error]
+        if not hurried and not _leaves_out(case):
+            checks = [*checks, negative_data_rejection]
+        case.validate_response(response, checks=checks)
 
     check()
+
+
+def _leaves_out(case: Case) -> bool:
+    """Whether a form is not sent as it was made up: an empty list or object is a field that is not there."""
+    is_form = case.media_type == "multipart/form-data" and isinstance(case.body, dict)
+    return is_form and any(value in ([], {}) for value in case.body.values())

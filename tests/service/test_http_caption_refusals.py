@@ -95,6 +95,7 @@ FILE = ("image", ("a.png", RED))
         ([FILE, ("beam_size", (None, "two"))], "beam_size", "integer"),
         ([FILE, ("beam_size", (None, "2.5"))], "beam_size", "integer"),
         ([FILE, ("beam_size", (None, ""))], "beam_size", "integer"),
+        ([FILE, ("beam_size", (None, "null"))], "beam_size", "integer"),
         ([FILE, ("beam_size", (None, "9" * 5000))], "beam_size", "integer"),
         ([FILE, ("length_penalty", (None, "NaN"))], "length_penalty", "finite"),
         ([FILE, ("explain", (None, "yes"))], "explain", "boolean"),

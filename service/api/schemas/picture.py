@@ -92,8 +92,9 @@ def _text(part: Part) -> str:
 
 
 def _value(text: str) -> object:
-    """What a text says in JSON; what says nothing there is a text, and told so."""
+    """What a text says in JSON; what says nothing there is a text, and told so. A field without a value is left out."""
     try:
-        return from_json(text)
+        value = from_json(text)
     except ValueError:
         return text
+    return text if value is None else value
