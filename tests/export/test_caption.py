@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from safetensors.torch import save_file
 
 from contract.images import read_pixels
@@ -24,6 +25,9 @@ from export.verify.graphs import open_graph
 from models.tasks.caption import TASK
 from models.training.run import WEIGHTS, load_run, new_model, prepare
 from models.training.task import load_config
+from service.runtime.bundle import open_bundle
+from service.runtime.errors import NoAttentionError
+from service.runtime.explain import Explainer
 from service.runtime.requests import Hypothesis
 from service.runtime.verify import verify_bundle
 from tests.export.captioners import DATA, KINDS, REGIONS, SIDE, make_caption_material
@@ -93,6 +97,27 @@ def test_the_engine_says_the_same_of_a_picture_alone_and_in_company(exported: Ex
         together = [hypothesis.token_ids for hypothesis in decode(rows)]
         alone = [decode([row])[0].token_ids for row in rows]
     assert together == alone
+
+
+def test_the_engine_explains_each_of_several_captions_as_the_model_does(exported: Exported) -> None:
+    """By a graph of its own, or step by step from one encoding of the picture."""
+    folder, manifest, material = exported
+    explainer = Explainer(open_bundle(folder, precision="fp32", provider="cpu"))
+    (row,) = material.random_rows((1,), seed=8)
+    captions = [[5, 7, 6], [9]]
+    if not manifest.signature.explains:
+        with pytest.raises(NoAttentionError):
+            explainer.explain(row, captions)
+        return
+    found = explainer.explain(row, captions)
+    assert found.shape == (2, 4, REGIONS)
+    model, inputs = material.model, {"pixels": torch.from_numpy(row["pixels"][None])}
+    for ids, weights in zip(captions, found, strict=True):
+        target_ids = torch.tensor([[manifest.special_ids.bos, *ids]])
+        with torch.no_grad():
+            by_graph = manifest.signature.explain == "explain"
+            expected = model.explain(inputs, target_ids) if by_graph else model.teach(inputs, target_ids).weights
+        np.testing.assert_allclose(weights[: len(ids) + 1], expected[0].numpy(), atol=1e-4)
 
 
 def test_any_machine_can_repeat_the_proof(exported: Exported) -> None:
