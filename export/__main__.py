@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast, get_args
 
 import typer
 from typer.core import TyperGroup
 
 from contract.manifest import Manifest, Precision
+
+if TYPE_CHECKING:
+    from export.material import Material
 
 
 class _RunByDefault(TyperGroup):
@@ -34,6 +38,7 @@ def bundle(
     precisions: Annotated[str, typer.Option(help="Made and verified, comma-separated.")] = "fp32,int8,fp16",
     ship: Annotated[str, typer.Option(help="Which of them the bundle holds, comma-separated.")] = "int8,fp16",
     data: Annotated[Path | None, typer.Option(help="The data folder; else SEQSERVE_DATA.")] = None,
+    length_penalty: Annotated[float | None, typer.Option(help="Of beam search where a request does not say.")] = None,
     metric_drop: Annotated[float, typer.Option(help="Points that a reduced precision may cost.")] = 0.5,
 ) -> None:
     """Trace, optimise, verify and package a run. Nothing is written unless everything holds."""
@@ -59,7 +64,8 @@ def bundle(
                 console.print(f"[green]✓[/green] {status.status}", highlight=False)
                 status.update(stage)
 
-            manifest = export_bundle(from_run(load_run(run, data)), target, options, report)
+            material = _with_penalty(from_run(load_run(run, data)), length_penalty)
+            manifest = export_bundle(material, target, options, report)
             report("done")
     except (BundleError, ConfigError, DataError, ExportError) as error:
         _fail(str(error))
@@ -90,6 +96,17 @@ def _precisions(text: str) -> tuple[Precision, ...]:
     if unknown := [name for name in names if name not in known]:
         raise typer.BadParameter(f"{', '.join(unknown)}: the precisions are {', '.join(known)}")
     return cast("tuple[Precision, ...]", names)
+
+
+def _with_penalty(material: Material, length_penalty: float | None) -> Material:
+    from export.errors import ExportError
+    from export.generate import GenerateMaterial
+
+    if length_penalty is None:
+        return material
+    if not isinstance(material, GenerateMaterial):
+        raise ExportError(f"a model for {material.task!r} writes nothing: leave out --length-penalty")
+    return replace(material, length_penalty=length_penalty)
 
 
 def _summarise(target: Path, manifest: Manifest) -> None:

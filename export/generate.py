@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,12 +38,16 @@ class GenerateMaterial(Material):
 
     Attributes:
         target: the tokenizer of what it writes.
+        length_penalty: of a request that does not say; None for what models of the task mostly want.
     """
 
     model: Generator
     target: TextCodec
+    length_penalty: float | None = None
 
     answered = "greedy, through the decoding engine"
+    usual_penalty: ClassVar[float] = 1.0
+    """The length penalty that models of the task mostly want."""
 
     @property
     def vocabulary_size(self) -> int:
@@ -56,7 +60,8 @@ class GenerateMaterial(Material):
 
     @property
     def decoding(self) -> DecodingDefaults:
-        return DecodingDefaults()
+        chosen = self.length_penalty
+        return DecodingDefaults(length_penalty=self.usual_penalty if chosen is None else chosen)
 
     def cases(self, lengths: Sequence[int], seed: int) -> dict[GraphKind, Case]:
         rows = self.random_rows(lengths, seed)

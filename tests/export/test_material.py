@@ -75,9 +75,10 @@ def test_an_architecture_that_does_not_generate_is_refused(tmp_path: Path) -> No
 def test_the_command_exports_a_run(tmp_path: Path) -> None:
     run, output = make_run(tmp_path / "toy"), tmp_path / "artifacts" / "toy"
     arguments = [str(run), "--output", str(output), "--data", str(DATA), "--precisions", "fp32", "--ship", "fp32"]
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner().invoke(app, [*arguments, "--length-penalty", "0.8"])
     assert result.exit_code == 0, result.output
     assert f"{output}/1 fp32: verified" in result.output
     manifest = load_manifest(output / "1")
     assert (manifest.name, manifest.version) == ("toy", "1")
+    assert manifest.decoding_defaults.length_penalty == 0.8
     assert manifest.text.source_language == "en"

@@ -66,6 +66,14 @@ def test_the_command_exports_a_run(name: str, tmp_path: Path) -> None:
     assert (manifest.name, manifest.limits) == (name, LIMITS[name])
 
 
+def test_what_writes_nothing_has_no_length_penalty(tmp_path: Path) -> None:
+    run = make_run("tiny-items", tmp_path / "tiny-items")
+    arguments = [str(run), "--output", str(tmp_path / "artifacts"), "--data", str(DATA), "--length-penalty", "1"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert "a model for 'recommend' writes nothing: leave out --length-penalty" in result.output
+
+
 def test_a_run_that_others_start_from_is_refused() -> None:
     run: Any = SimpleNamespace(task=object(), config=SimpleNamespace(task="masked-language-model"), path="runs/first")
     with pytest.raises(ExportError, match=r"runs/first: a run for the task 'masked-language-model' is trained for"):
