@@ -1,7 +1,7 @@
 """How close captions come to what people said about the same pictures: BLEU.
 
-METEOR and CIDEr are not computed: of the libraries that do, `pycocoevalcap` runs METEOR and its tokenizer in Java, and
-`aac-metrics` wants versions of NumPy and tokenizers that the rest of the package has left behind.
+METEOR and CIDEr are not reported: of the libraries that compute them, `pycocoevalcap` runs METEOR and its tokenizer in
+Java, and `aac-metrics` wants versions of NumPy and tokenizers that the rest of the package has left behind.
 """
 
 from __future__ import annotations
