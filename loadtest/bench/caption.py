@@ -14,7 +14,7 @@ from pathlib import Path
 from loadtest.bench.client import post_all
 from loadtest.bench.figures import Figures
 from loadtest.bench.measure import Spread, percentile
-from loadtest.bench.server import Server, run_server, run_service
+from loadtest.bench.server import Server, is_ready, run_server, run_service
 from loadtest.bench.table import Table
 from loadtest.pictures import load_pictures, multipart
 from service.runtime.bundle import Bundle
@@ -23,6 +23,7 @@ CONNECTIONS = 16
 _PICTURES, _ALONE, _WARM_UP = 240, 60, 32
 _DIFFERENT = 24
 """Pictures, sent again and again."""
+_PROBES = 50
 
 
 @dataclass(frozen=True)
@@ -164,11 +165,19 @@ def _run(bundle: Bundle, system: System) -> Iterator[Server]:
     workers = "--workers", str(system.workers)
     if system.encode_rows is None:
         with run_service([bundle.folder.parent], *workers) as server:
+            _await_all(server, system.workers)
             yield server
         return
     command = ["-m", "loadtest.bench.rivals.lit", str(bundle.folder.resolve()), *workers]
     with run_server([*command, "--encode-rows", str(system.encode_rows)]) as server:
         yield server
+
+
+def _await_all(server: Server, workers: int) -> None:
+    """Wait until every worker is ready: each new connection is answered by any of them."""
+    in_a_row = 0
+    while in_a_row < _PROBES * (workers - 1):
+        in_a_row = in_a_row + 1 if is_ready(server.port) else 0
 
 
 def _together(server: Server, route: str, pictures: list[bytes]) -> tuple[float, ...]:

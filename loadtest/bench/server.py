@@ -89,7 +89,7 @@ def run_server(command: Sequence[str], variables: Mapping[str, str] | None = Non
             stderr=subprocess.STDOUT,
         )
         try:
-            while not _ready(port):
+            while not is_ready(port):
                 if process.poll() is not None or time.perf_counter() - started > _START_SECONDS:
                     output.seek(0)
                     raise ServerError(f"{' '.join(command)} did not get ready:\n{output.read().decode()}")
@@ -115,7 +115,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 member.kill()
 
 
-def _ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Whether a probe on a new connection is answered by 200."""
     connection = http.client.HTTPConnection(HOST, port, timeout=1)
     try:
         connection.request("GET", "/readyz")
