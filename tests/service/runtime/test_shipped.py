@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from contract.inputs import image_row
 from contract.manifest import Precision
 from contract.signature import PredictSignature
 from service.predict import predict_lines
@@ -22,15 +24,16 @@ from service.settings import Settings
 
 ARTIFACTS = Path(__file__).parents[3] / "artifacts"
 TRANSLATION = ("translation-en-de", "translation-en-de-gru")
+CAPTIONS = {"captions": 14e6}
 ONE_SHOT = {"entities": 4e6, "next-item": 9e6, "sentiment": 25e6, "sentiment-bilstm": 3e6}
 """Bundle → most bytes of its whole folder."""
 
 
 def test_what_ships_is_what_is_tested() -> None:
-    assert sorted(path.name for path in ARTIFACTS.iterdir()) == sorted([*TRANSLATION, *ONE_SHOT])
+    assert sorted(path.name for path in ARTIFACTS.iterdir()) == sorted([*TRANSLATION, *CAPTIONS, *ONE_SHOT])
 
 
-@pytest.mark.parametrize("name", [*TRANSLATION, *ONE_SHOT])
+@pytest.mark.parametrize("name", [*TRANSLATION, *CAPTIONS, *ONE_SHOT])
 def test_a_shipped_bundle_proves_itself(name: str) -> None:
     measured = verify_bundle(ARTIFACTS / name)
     run = [m for m in measured if m.max_error is not None]
@@ -46,8 +49,8 @@ def test_a_shipped_precision_is_small(name: str, precision: Precision, limit: fl
     assert 1e6 < sum(path.stat().st_size for path in files) <= limit
 
 
-@pytest.mark.parametrize(("name", "limit"), ONE_SHOT.items())
-def test_a_shipped_one_shot_bundle_is_small(name: str, limit: float) -> None:
+@pytest.mark.parametrize(("name", "limit"), [*CAPTIONS.items(), *ONE_SHOT.items()])
+def test_a_shipped_bundle_of_one_precision_is_small(name: str, limit: float) -> None:
     versions = [path for path in (ARTIFACTS / name).iterdir() if path.is_dir()]
     assert len(versions) == 1
     assert 1e6 < sum(path.stat().st_size for path in versions[0].rglob("*") if path.is_file()) <= limit
@@ -71,6 +74,32 @@ def test_a_shipped_bundle_translates(name: str, precision: Precision) -> None:
         "Ein Mann fährt auf einem Fahrrad.",
         "Ein Mann fährt mit dem Fahrrad.",
     )
+
+
+@pytest.mark.parametrize("name", CAPTIONS)
+def test_a_shipped_bundle_describes_a_picture_alike_alone_and_among_others(name: str) -> None:
+    bundle = open_bundle(ARTIFACTS / name, provider="cpu")
+    engine = DecodingEngine(bundle)
+    engine.start()
+    searches = [Search(beam_size=1 + 3 * (number % 2), max_length=20) for number in range(8)]
+    requests = [GenerateRequest(drawn_row(bundle, seed), search) for seed, search in enumerate(searches)]
+    alone = [engine.submit(request).future.result(60).hypotheses[0].token_ids for request in requests]
+    tickets = [engine.submit(request) for request in requests]
+    together = [ticket.future.result(60).hypotheses[0].token_ids for ticket in tickets]
+    maps = engine.explain(requests[0].inputs, alone[:2])
+    engine.close()
+    assert together == alone
+    rows, columns = bundle.manifest.image.grid
+    assert maps.shape == (2, max(map(len, alone[:2])) + 1, rows * columns)
+    np.testing.assert_allclose(maps[0, : len(alone[0])].sum(axis=-1), 1, atol=1e-3)
+    assert {bundle.target.decode(ids).split()[0] for ids in alone} <= {"a", "an", "the", "two", "three", "people"}
+
+
+def drawn_row(bundle: Bundle, seed: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Inputs of a picture of nothing: patches of random colours."""
+    patches = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    size = bundle.manifest.image.size
+    return image_row(np.asarray(Image.fromarray(patches).resize((size, size), Image.Resampling.BICUBIC)))
 
 
 def reply(name: str, line: str, **options: object) -> dict[str, Any]:
