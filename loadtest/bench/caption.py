@@ -20,7 +20,7 @@ from loadtest.pictures import load_pictures, multipart
 from service.runtime.bundle import Bundle
 
 CONNECTIONS = 16
-_PICTURES, _ALONE, _WARM_UP = 240, 60, 32
+_PICTURES, _ALONE, _WARM_UP = 800, 60, 64
 _DIFFERENT = 24
 """Pictures, sent again and again."""
 _PROBES = 50
