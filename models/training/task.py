@@ -127,6 +127,16 @@ class OneShotTask(TrainingTask[C, V]):
         return {"run": run.config.name, "split": split, "examples": len(examples), **scores}
 
 
+def check_positions(model: Architecture, longest: int) -> None:
+    """Whether a model reads or writes so many tokens; architectures that keep a table of positions say how many.
+
+    Raises:
+        ConfigError: it has fewer positions.
+    """
+    if (positions := getattr(model.config, "max_length", longest)) < longest:
+        raise ConfigError(f"architecture.max_length {positions} is below data.max_length {longest}")
+
+
 def task_names() -> list[str]:
     """The tasks that can be trained."""
     package = import_module("models.tasks")

@@ -46,11 +46,17 @@ class Consensus:
             captions: normalised, as they are scored.
             references: those of its picture, for each caption.
         """
-        return torch.tensor([self._score(caption, known) for caption, known in zip(captions, references, strict=True)])
+        # The captions that were drawn of one picture share its references.
+        weighed = {known: self._weigh(known) for of_one in references for known in of_one}
+        return torch.tensor(
+            [
+                self._score(self._weigh(caption), [weighed[known] for known in of_one])
+                for caption, of_one in zip(captions, references, strict=True)
+            ]
+        )
 
-    def _score(self, caption: str, references: Sequence[str]) -> float:
-        ours = self._weigh(caption)
-        return 10 * sum(self._agreement(ours, self._weigh(reference)) for reference in references) / len(references)
+    def _score(self, ours: Weighed, references: Sequence[Weighed]) -> float:
+        return 10 * sum(self._agreement(ours, theirs) for theirs in references) / len(references)
 
     def _weigh(self, caption: str) -> Weighed:
         weights = {

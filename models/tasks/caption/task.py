@@ -17,7 +17,7 @@ from models.tasks.caption.evaluate import CaptionRun, caption_scores
 from models.tasks.caption.module import CaptionModule
 from models.tasks.caption.vocabulary import TOKENIZER, WritingVocabulary
 from models.training.config import Split
-from models.training.task import TrainingTask
+from models.training.task import TrainingTask, check_positions
 
 
 class CaptionTask(TrainingTask[CaptionConfig, WritingVocabulary]):
@@ -49,9 +49,7 @@ class CaptionTask(TrainingTask[CaptionConfig, WritingVocabulary]):
         if not isinstance(model, ImageGenerator):
             raise ConfigError(f"architecture {config.architecture_name!r} does not read pictures")
         longest = config.data.max_length
-        # Architectures that keep a table of positions say how many.
-        if (positions := getattr(model.config, "max_length", longest)) < longest:
-            raise ConfigError(f"architecture.max_length {positions} is below data.max_length {longest}")
+        check_positions(model, longest)
         return CaptionModule(
             model, config.training, vocabulary.codec, seed=config.seed, total_steps=total_steps, max_length=longest
         )

@@ -23,7 +23,7 @@ from models.tasks.classify.module import ClassifyModule
 from models.training.config import Split
 from models.training.data import RowData
 from models.training.run import Run
-from models.training.task import OneShotTask
+from models.training.task import OneShotTask, check_positions
 
 LABEL = Tensor(name="labels", dtype="int64", axes=("rows",))
 ClassifyRun = Run[ClassifyConfig, ReadingVocabulary]
@@ -73,10 +73,7 @@ class ClassifyTask(OneShotTask[ClassifyConfig, ReadingVocabulary]):
             fix = "leave data.documents out" if config.data.documents else "set data.documents"
             reads = "sentences of words" if model.inputs == DOCUMENT_INPUTS else "a text as one sequence"
             raise ConfigError(f"architecture {config.architecture_name!r} reads {reads}: {fix}")
-        longest = config.data.max_length
-        # Architectures that keep a table of positions say how many.
-        if (positions := getattr(model.config, "max_length", longest)) < longest:
-            raise ConfigError(f"architecture.max_length {positions} is below data.max_length {longest}")
+        check_positions(model, config.data.max_length)
         return ClassifyModule(model, config.training, seed=config.seed, total_steps=total_steps)
 
     def initialise(self, model: Architecture, config: ClassifyConfig, root: Path) -> None:

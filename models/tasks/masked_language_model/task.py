@@ -27,7 +27,7 @@ from models.tasks.masked_language_model.module import MaskedLanguageModule, gues
 from models.training.config import Split
 from models.training.data import SEEDS_PER_RUN, RowData
 from models.training.run import Run
-from models.training.task import TrainingTask
+from models.training.task import TrainingTask, check_positions
 
 TOKENIZER = "tokenizer.json"
 HIDDEN = Tensor(name="labels", dtype="int64", axes=("rows", "source"))
@@ -88,10 +88,7 @@ class MaskedLanguageTask(TrainingTask[MaskedLanguageConfig, Tokens]):
     ) -> MaskedLanguageModule:
         if not isinstance(model, MaskedLanguageModel):
             raise ConfigError(f"architecture {config.architecture_name!r} is no masked_language_model")
-        if model.config.max_length < config.data.max_length:
-            raise ConfigError(
-                f"architecture.max_length {model.config.max_length} is below data.max_length {config.data.max_length}"
-            )
+        check_positions(model, config.data.max_length)
         return MaskedLanguageModule(model, config.training, seed=config.seed, total_steps=total_steps)
 
     @torch.no_grad()

@@ -34,7 +34,7 @@ from models.tasks.recommend.module import CUTOFF, RecommendModule
 from models.training.config import Split
 from models.training.data import RowData
 from models.training.run import Run
-from models.training.task import OneShotTask
+from models.training.task import OneShotTask, check_positions
 
 MOST_FILTERS = 1_000
 MOST_CANDIDATES = 100
@@ -84,10 +84,7 @@ class RecommendTask(OneShotTask[RecommendConfig, RecommendVocabulary]):
     ) -> RecommendModule:
         if not isinstance(model, Recommender):
             raise ConfigError(f"architecture {config.architecture_name!r} is not a recommender")
-        longest = config.data.max_length
-        # Architectures that keep a table of positions say how many.
-        if (positions := getattr(model.config, "max_length", longest)) < longest:
-            raise ConfigError(f"architecture.max_length {positions} is below data.max_length {longest}")
+        check_positions(model, config.data.max_length)
         frequencies = torch.from_numpy(vocabulary.frequencies)
         return RecommendModule(model, config.training, frequencies, seed=config.seed, total_steps=total_steps)
 

@@ -15,7 +15,7 @@ from models.tasks.translate.evaluate import bleu_scores
 from models.tasks.translate.module import TranslateModule
 from models.training.config import Split
 from models.training.run import Run
-from models.training.task import TrainingTask
+from models.training.task import TrainingTask, check_positions
 
 
 class TranslateTask(TrainingTask[TranslateConfig, Codecs]):
@@ -47,9 +47,7 @@ class TranslateTask(TrainingTask[TranslateConfig, Codecs]):
         if not isinstance(model, Generator):
             raise ConfigError(f"architecture {config.architecture_name!r} is not a generator: it cannot translate")
         longest = config.data.max_length
-        # Architectures that keep a table of positions say how many.
-        if (positions := getattr(model.config, "max_length", longest)) < longest:
-            raise ConfigError(f"architecture.max_length {positions} is below data.max_length {longest}")
+        check_positions(model, longest)
         return TranslateModule(
             model,
             config.training,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -26,15 +25,8 @@ CODEC = make_codec()
 
 
 @pytest.fixture
-def engine() -> Iterator[FakeCaptionEngine]:
-    engine = FakeCaptionEngine()
-    yield engine
-    engine.close(drain=False)
-
-
-@pytest.fixture
-def captioner(engine: FakeCaptionEngine) -> Captioner:
-    return make_captioner(engine).task
+def captioner(caption_engine: FakeCaptionEngine) -> Captioner:
+    return make_captioner(caption_engine).task
 
 
 @pytest.mark.parametrize(("colour", "sentence"), list(zip(COLOURS, SENTENCES, strict=True)))
@@ -45,12 +37,12 @@ def test_a_picture_is_described(captioner: Captioner, colour: str, sentence: str
     assert found.best.attention is None
 
 
-def test_the_model_reads_what_training_read(engine: FakeCaptionEngine) -> None:
+def test_the_model_reads_what_training_read(caption_engine: FakeCaptionEngine) -> None:
     photo = Image.effect_mandelbrot((90, 60), (-3, -2.5, 2, 2.5), 100).convert("RGB")
     file = io.BytesIO()
     photo.save(file, "JPEG")
     for fit in ("squeeze", "crop"):
-        captioner = make_captioner(engine, fit=fit).task
+        captioner = make_captioner(caption_engine, fit=fit).task
         (request,) = captioner.read(file.getvalue(), Options(), "image").requests(None, 0)
         assert list(request.inputs) == ["pixels"]
         assert np.array_equal(request.inputs["pixels"], read_pixels(file.getvalue(), SIZE, fit))
@@ -86,8 +78,8 @@ def test_what_is_no_picture_is_refused_by_its_field(captioner: Captioner, conten
     assert (caught.value.field, caught.value.reason) == ("image.3", "invalid-image")
 
 
-def test_a_file_that_is_too_long_is_not_looked_at(engine: FakeCaptionEngine) -> None:
-    captioner = make_captioner(engine, limits=RequestLimits(image_bytes=100)).task
+def test_a_file_that_is_too_long_is_not_looked_at(caption_engine: FakeCaptionEngine) -> None:
+    captioner = make_captioner(caption_engine, limits=RequestLimits(image_bytes=100)).task
     with pytest.raises(PictureTooLongError, match="101 bytes, the limit is 100: send it smaller") as caught:
         captioner.read(bytes(101), Options(), "image")
     assert (caught.value.field, caught.value.reason) == ("image", "body-too-large")
@@ -106,15 +98,15 @@ def test_options_that_do_not_fit_are_refused(captioner: Captioner, options: Opti
         captioner.read(plain("red"), options, "image")
 
 
-def test_a_model_without_attention_does_not_explain(engine: FakeCaptionEngine) -> None:
-    blind = make_captioner(engine, "blind", attention=False).task
+def test_a_model_without_attention_does_not_explain(caption_engine: FakeCaptionEngine) -> None:
+    blind = make_captioner(caption_engine, "blind", attention=False).task
     assert not blind.explains
     with pytest.raises(NoAttentionError, match="'blind' has no attention"):
         blind.read(plain("red"), Options(explain=True), "image")
 
 
-def test_an_explanation_has_a_map_for_each_word(engine: FakeCaptionEngine) -> None:
-    captioner = make_captioner(engine, fit="crop").task
+def test_an_explanation_has_a_map_for_each_word(caption_engine: FakeCaptionEngine) -> None:
+    captioner = make_captioner(caption_engine, fit="crop").task
     found = answer(captioner, plain("lime"), Options(explain=True, alternatives=1))
     assert found.view == View(60, 40, (10, 0, 50, 40))
     for rendering in (found.best, *found.alternatives):
