@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from contract.images import Pixels
 from contract.items import DUMMY
+from contract.text import PAD_ID
 
 Row = dict[str, NDArray[Any]]
 
@@ -63,3 +64,18 @@ def session_row(indices: Sequence[int], filters: Sequence[int], mode: int, k: in
 def image_row(pixels: Pixels) -> Row:
     """A picture: `pixels [size, size, 3]`, 8 bits a colour."""
     return {"pixels": pixels}
+
+
+def prompt_row(ids: Sequence[int]) -> Row:
+    """A prompt that starts with BOS, as `encode` reads it: `prompt_ids [target]`, `prompt_lengths []`.
+
+    Its last token is left to the first step, whose position is the length. What encode reads of BOS alone is nothing:
+    one token of padding, and a length of 0.
+
+    Raises:
+        ValueError: there is not even BOS.
+    """
+    if not ids:
+        raise ValueError("a prompt needs at least the token that starts a text")
+    read = ids[:-1]
+    return {"prompt_ids": np.array(read or (PAD_ID,), np.int64), "prompt_lengths": np.array(len(read), np.int64)}

@@ -127,13 +127,26 @@ class Limits(Frozen):
         return int(limit)
 
 
+class Sampling(Frozen):
+    """How tokens are drawn.
+
+    Log-probabilities are divided by `temperature` within the `top_k` most likely tokens, of which the fewest are kept
+    whose share is `top_p`.
+    """
+
+    temperature: float = Field(default=1.0, gt=0)
+    top_k: int = Field(default=256, ge=1)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+
+
 class DecodingDefaults(Frozen):
-    """How a request is decoded that does not say otherwise."""
+    """How a request is decoded that does not say otherwise: by a beam, or drawn where there is `sampling`."""
 
     beam_size: int = Field(default=4, ge=1)
     length_penalty: float = Field(default=1.0, ge=0)
     max_length_ratio: float = Field(default=3.0, gt=0)
     max_length_offset: int = Field(default=10, ge=0)
+    sampling: Sampling | None = None
 
     def max_length(self, source_length: int, limits: Limits) -> int:
         """Longest output, in tokens, of a request that does not say how long it may be."""

@@ -11,6 +11,8 @@ from contract.tasks import TaskName
 
 Fit = Literal["squeeze", "crop"]
 """How a picture becomes a square: *squeeze* the whole of it, whatever its proportions, or *crop* its middle."""
+Notation = Literal["text", "abc"]
+"""What a generated text is: *text*, or a tune in *abc* notation (see `contract.tunes`)."""
 
 
 class TextPreprocessing(Frozen):
@@ -98,7 +100,27 @@ class ImagePreprocessing(Frozen):
         return (self.target_tokenizer,)
 
 
-Preprocessing = TextPreprocessing | LabelPreprocessing | TagPreprocessing | ItemPreprocessing | ImagePreprocessing
+class PromptPreprocessing(Frozen):
+    """Text that goes on where a prompt ends. The tokenizer file reads the prompt and writes what follows it."""
+
+    kind: Literal["prompt"] = "prompt"
+    tokenizer: str
+    notation: Notation = "text"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of the bundle that hold it."""
+        return (self.tokenizer,)
+
+
+Preprocessing = (
+    TextPreprocessing
+    | LabelPreprocessing
+    | TagPreprocessing
+    | ItemPreprocessing
+    | ImagePreprocessing
+    | PromptPreprocessing
+)
 
 PREPROCESSING: dict[TaskName, str] = {
     "translate": "text",
@@ -106,5 +128,6 @@ PREPROCESSING: dict[TaskName, str] = {
     "tag": "tag",
     "recommend": "items",
     "caption": "image",
+    "generate": "prompt",
 }
 """Task → the kind of preprocessing it needs."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from contract.signature import Frozen, GenerateSignature, PredictSignature, Signature
 
-TaskName = Literal["translate", "classify", "tag", "recommend", "caption"]
+TaskName = Literal["translate", "classify", "tag", "recommend", "caption", "generate"]
 
 
 class Task(Frozen):
@@ -48,6 +48,7 @@ TASKS: dict[TaskName, Task] = {
             outputs=("candidates", "scores"),
         ),
         Task(name="caption", shape="generate", inputs=(("pixels",),)),
+        Task(name="generate", shape="generate", inputs=(("prompt_ids", "prompt_lengths"),)),
     )
 }
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from contract.inputs import EXCLUDE, ONLY, Row, document_row, items_row, session_row, text_row
+from contract.inputs import EXCLUDE, ONLY, Row, document_row, items_row, prompt_row, session_row, text_row
 from contract.rows import axis_sizes
 from contract.signature import Tensor
 from contract.tasks import TASKS
@@ -40,6 +40,19 @@ def test_where_there_is_nothing_to_filter_by_the_dummy_stands_for_it() -> None:
     assert values(session_row([3], [], EXCLUDE, 5))["filter_ids"] == [0]
 
 
+def test_the_last_token_of_a_prompt_is_left_to_the_first_step() -> None:
+    assert values(prompt_row([2, 5, 6])) == {"prompt_ids": [2, 5], "prompt_lengths": 2}
+
+
+def test_of_the_start_alone_nothing_is_read_but_a_place_is_kept() -> None:
+    assert values(prompt_row([2])) == {"prompt_ids": [0], "prompt_lengths": 0}
+
+
+def test_a_prompt_without_a_start_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least the token that starts"):
+        prompt_row([])
+
+
 @pytest.mark.parametrize(
     ("task", "row"),
     [
@@ -47,6 +60,7 @@ def test_where_there_is_nothing_to_filter_by_the_dummy_stands_for_it() -> None:
         ("classify", text_row([1, 2])),
         ("classify", document_row([[1], [2, 3]])),
         ("recommend", session_row([1], [], EXCLUDE, 2)),
+        ("generate", prompt_row([2, 5])),
     ],
 )
 def test_rows_are_those_of_the_tasks(task: str, row: Row) -> None:
