@@ -18,6 +18,10 @@ Split = Literal["train", "validation", "test"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
+class NoSplitError(ConfigError):
+    """A config names no files for the split that is asked for."""
+
+
 class DataConfig(Frozen):
     """Where the data come from; tasks add the files of each split, relative to the data folder."""
 

@@ -17,7 +17,7 @@ from contract import signature
 from contract.rows import Row, pad_rows
 from models.data.batches import Epoch, Listed, plan_batches
 from models.registry import ConfigError
-from models.training.config import Split
+from models.training.config import NoSplitError, Split
 
 Files_co = TypeVar("Files_co", covariant=True)
 Example = TypeVar("Example")
@@ -50,7 +50,7 @@ def read_part(
     """The examples of one split; validation is carved from the training set where the config names none.
 
     Raises:
-        ConfigError: the config names no files for the split in that section.
+        NoSplitError: the config names no files for the split in that section.
         DataError: a file is missing or broken.
     """
     if split != "test" and data.validation is None:
@@ -58,7 +58,7 @@ def read_part(
         return kept if split == "train" else held_out
     files = {"train": data.train, "validation": data.validation, "test": data.test}[split]
     if files is None:
-        raise ConfigError(f"the config names no {split} files ({section}.{split})")
+        raise NoSplitError(f"the config names no {split} files ({section}.{split})")
     return read(files)
 
 

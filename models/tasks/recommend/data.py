@@ -24,9 +24,8 @@ from models.data.sessions import (
     read_sessions,
 )
 from models.recommender import ITEM_COUNTS, ITEM_IDS
-from models.registry import ConfigError
 from models.tasks.recommend.config import RecommendData
-from models.training.config import Split
+from models.training.config import NoSplitError, Split
 
 FOLLOWING = Tensor(name="following", dtype="int64", axes=("rows", "items"))
 """The item that came after each; the dummy where none is to be learnt."""
@@ -76,7 +75,7 @@ def split_cases(data: RecommendData, root: Path, split: Split) -> list[Case]:
     """The cases of a split: every prefix of every session, or those that a file of cases lists.
 
     Raises:
-        ConfigError: the config names no test data.
+        NoSplitError: the config names no test data.
         DataError: a file is missing or broken.
     """
     if split != "test":
@@ -87,7 +86,7 @@ def split_cases(data: RecommendData, root: Path, split: Split) -> list[Case]:
     if isinstance(data.train, EventTable):
         return list(expand(read_events(data.train, root)[1]))
     if data.test is None:
-        raise ConfigError("the config names no test file (data.test)")
+        raise NoSplitError("the config names no test file (data.test)")
     return list(expand(read_sessions(data.test, root)))
 
 
