@@ -43,6 +43,18 @@ def document_row(sentences: Sequence[Sequence[int]]) -> Row:
     }
 
 
+def story_row(sentences: Sequence[Sequence[int]], question: Sequence[int]) -> Row:
+    """A story, sentence by sentence, the last one last, and a question about it.
+
+    The inputs of a document, and `question_ids [source]`, `question_lengths []`.
+    """
+    return {
+        **document_row(sentences),
+        "question_ids": np.array(question, np.int64),
+        "question_lengths": np.array(len(question), np.int64),
+    }
+
+
 def items_row(indices: Sequence[int]) -> Row:
     """The items of a session, the last one last: `item_ids [items]`, `item_counts []`."""
     return {"item_ids": np.array(indices, np.int64), "item_counts": np.array(len(indices), np.int64)}

@@ -81,6 +81,22 @@ class ItemPreprocessing(Frozen):
         return (self.catalogue,)
 
 
+class StoryPreprocessing(Frozen):
+    """A story and a question to one of `answers`, in the order of the model's scores.
+
+    The tokenizer file takes sentences and questions apart into words, and numbers those that training has seen.
+    """
+
+    kind: Literal["story"] = "story"
+    tokenizer: str
+    answers: tuple[str, ...] = Field(min_length=2)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of the bundle that hold it."""
+        return (self.tokenizer,)
+
+
 class ImagePreprocessing(Frozen):
     """A picture to text.
 
@@ -118,6 +134,7 @@ Preprocessing = (
     | LabelPreprocessing
     | TagPreprocessing
     | ItemPreprocessing
+    | StoryPreprocessing
     | ImagePreprocessing
     | PromptPreprocessing
 )
@@ -127,6 +144,7 @@ PREPROCESSING: dict[TaskName, str] = {
     "classify": "label",
     "tag": "tag",
     "recommend": "items",
+    "answer": "story",
     "caption": "image",
     "generate": "prompt",
 }

@@ -6,7 +6,7 @@ from typing import Literal
 
 from contract.signature import Frozen, GenerateSignature, PredictSignature, Signature
 
-TaskName = Literal["translate", "classify", "tag", "recommend", "caption", "generate"]
+TaskName = Literal["translate", "classify", "tag", "recommend", "caption", "generate", "answer"]
 
 
 class Task(Frozen):
@@ -46,6 +46,12 @@ TASKS: dict[TaskName, Task] = {
             shape="predict",
             inputs=(("item_ids", "item_counts", "filter_ids", "filter_mode", "k"),),
             outputs=("candidates", "scores"),
+        ),
+        Task(
+            name="answer",
+            shape="predict",
+            inputs=(("word_ids", "word_counts", "sentence_counts", "question_ids", "question_lengths"),),
+            outputs=("scores",),
         ),
         Task(name="caption", shape="generate", inputs=(("pixels",),)),
         Task(name="generate", shape="generate", inputs=(("prompt_ids", "prompt_lengths"),)),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from contract.inputs import EXCLUDE, ONLY, Row, document_row, items_row, prompt_row, session_row, text_row
+from contract.inputs import EXCLUDE, ONLY, Row, document_row, items_row, prompt_row, session_row, story_row, text_row
 from contract.rows import axis_sizes
 from contract.signature import Tensor
 from contract.tasks import TASKS
@@ -22,6 +22,17 @@ def test_a_document_is_padded_to_its_longest_sentence() -> None:
         "word_ids": [[5, 0, 0], [6, 7, 8], [9, 4, 0]],
         "word_counts": [1, 3, 2],
         "sentence_counts": 3,
+    }
+
+
+def test_a_question_stands_beside_its_story() -> None:
+    row = story_row([[5], [6, 7]], [8, 9, 4])
+    assert values(row) == {
+        "word_ids": [[5, 0], [6, 7]],
+        "word_counts": [1, 2],
+        "sentence_counts": 2,
+        "question_ids": [8, 9, 4],
+        "question_lengths": 3,
     }
 
 
@@ -60,6 +71,7 @@ def test_a_prompt_without_a_start_is_refused() -> None:
         ("classify", text_row([1, 2])),
         ("classify", document_row([[1], [2, 3]])),
         ("recommend", session_row([1], [], EXCLUDE, 2)),
+        ("answer", story_row([[1], [2, 3]], [4])),
         ("generate", prompt_row([2, 5])),
     ],
 )
