@@ -40,18 +40,22 @@ def draw_curve(rows: list[dict[str, float]], score: str, path: Path) -> None:
 
 
 class EpochReport(L.Callback):
-    """Appends to metrics.csv, redraws the curve and keeps the chosen weights up to date after every epoch."""
+    """Appends to metrics.csv, redraws the curve and keeps the chosen weights up to date after every epoch.
+
+    An epoch takes `seconds` on the clock and `processor_seconds` of all threads of this process, which other work on
+    the machine does not lengthen.
+    """
 
     def __init__(self, run: Path, checkpoint: ModelCheckpoint, scores: list[str]) -> None:
         self._run = run
         self._scores = scores
         self._checkpoint = checkpoint
         self._written = ""
-        self._started = time.monotonic()
+        self._start_clocks()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._write_best(trainer)
-        self._started = time.monotonic()
+        self._start_clocks()
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._write_best(trainer)
@@ -69,13 +73,18 @@ class EpochReport(L.Callback):
                 "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
                 **metrics,
                 "seconds": time.monotonic() - self._started,
+                "processor_seconds": time.process_time() - self._processor_started,
             }
         )
         with (self._run / METRICS).open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[-1]))
+            # A run may go on from an epoch that an earlier release reported, with fewer columns.
+            writer = csv.DictWriter(file, list(rows[-1]), restval="nan")
             writer.writeheader()
             writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
         draw_curve(rows, self._scores[0], self._run / CURVE)
+
+    def _start_clocks(self) -> None:
+        self._started, self._processor_started = time.monotonic(), time.process_time()
 
     def _write_best(self, trainer: L.Trainer) -> None:
         best = self._checkpoint.best_model_path

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -55,7 +56,19 @@ def kill_in_the_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def metrics(path: Path) -> list[dict[str, float]]:
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in read_metrics(path)]
+    return [{name: value for name, value in row.items() if "seconds" not in name} for row in read_metrics(path)]
+
+
+def test_a_run_goes_on_from_epochs_reported_with_fewer_columns(
+    config: TrainConfig, data: Path, tmp_path: Path
+) -> None:
+    path = run(changed(config, training={"epochs": 1}), data, tmp_path)
+    metrics_file = path / "metrics.csv"
+    lines = [line.rpartition(",")[0] for line in metrics_file.read_text().splitlines()]
+    metrics_file.write_text("\n".join(lines) + "\n")
+    first, second = read_metrics(run(config, data, tmp_path))
+    assert math.isnan(first["processor_seconds"])
+    assert second["processor_seconds"] > 0
 
 
 def test_a_run_leaves_everything_that_export_and_people_need(config: TrainConfig, data: Path, tmp_path: Path) -> None:
@@ -64,8 +77,8 @@ def test_a_run_leaves_everything_that_export_and_people_need(config: TrainConfig
     assert yaml.safe_load((path / "config.yaml").read_text()) == config.model_dump(mode="json")
     assert (path / "curve.png").read_bytes().startswith(b"\x89PNG")
     rows = read_metrics(path)
-    columns = "epoch", "step", "learning_rate", "train_loss", "validation_loss", "validation_bleu", "seconds"
-    assert [tuple(row) for row in rows] == [columns, columns]
+    columns = "epoch", "step", "learning_rate", "train_loss", "validation_loss", "validation_bleu"
+    assert [tuple(row) for row in rows] == [(*columns, "seconds", "processor_seconds")] * 2
     assert [row["epoch"] for row in rows] == [0, 1]
     assert [row["step"] for row in rows] == [4, 8]
     assert rows[1]["train_loss"] < rows[0]["train_loss"]

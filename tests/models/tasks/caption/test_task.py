@@ -28,7 +28,7 @@ def run(config: CaptionConfig, output: Path) -> Path:
 
 
 def metrics(path: Path) -> list[dict[str, float]]:
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in read_metrics(path)]
+    return [{name: value for name, value in row.items() if "seconds" not in name} for row in read_metrics(path)]
 
 
 def encoder(path: Path) -> dict[str, torch.Tensor]:
