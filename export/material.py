@@ -45,14 +45,17 @@ class About:
 
     @classmethod
     def of(cls, config: TrainConfig) -> About:
-        """What a run's config says; the data set goes by its folder's name, or by its file's where it has none."""
+        """What a run's config says; the data sets go by their folders' names, or by a file's where it has none."""
         files = config.data.training_files
-        folder = PurePosixPath(files[0]).parent.name
+        folders = dict.fromkeys(PurePosixPath(file).parent.name for file in files)
+        data = ", ".join(filter(None, folders)) or files[0]
         origin = config.data.origin or ", ".join(files)
         return cls(
             architecture=config.architecture_name,
             description=(config.description or config.name).rstrip("."),
-            licence=Licence(data=folder or files[0], source=origin, terms=config.data.licence),
+            licence=Licence(
+                data=", ".join(filter(None, folders)) or files[0], source=origin, terms=config.data.licence
+            ),
             training=config.model_dump(mode="json"),
         )
 

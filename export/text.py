@@ -24,7 +24,7 @@ from export.material import About
 from models.architecture import Generator
 from models.data.parallel import Files, LineAligned, Pair
 from models.tasks.translate.codecs import Codecs
-from models.tasks.translate.config import TranslateConfig
+from models.tasks.translate.config import ParallelData, TranslateConfig
 from models.tasks.translate.data import read_split
 from models.training.run import Run
 
@@ -111,11 +111,17 @@ def text_material(run: Run[TranslateConfig, Codecs]) -> TextMaterial:
         source=run.vocabulary.source,
         target=run.vocabulary.target,
         examples=read_split(config.data, run.root, "validation"),
-        languages=_languages(config.data.train),
+        languages=_languages(config.data),
     )
 
 
-def _languages(files: Files) -> tuple[str | None, str | None]:
+def _languages(data: ParallelData) -> tuple[str | None, str | None]:
+    """The languages that the config names, else those after which the files of the first corpus are named."""
+    source, target = _named_after(data.train[0])
+    return data.source_language or source, data.target_language or target
+
+
+def _named_after(files: Files) -> tuple[str | None, str | None]:
     """The languages that line-aligned files are named after: `train.en.gz` is English."""
     if not isinstance(files, LineAligned):
         return None, None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from contract.signature import Frozen
 from models.data import lines
@@ -21,6 +22,11 @@ class LineAligned(Frozen):
     source: str
     target: str
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files, as the config names them."""
+        return self.source, self.target
+
 
 class Table(Frozen):
     """A tab-separated file without quoting; columns by name (the first line is a header) or by 0-based index."""
@@ -30,12 +36,36 @@ class Table(Frozen):
     target: str | int
     header: bool = Field(default=True, description="whether the first line names the columns")
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The file, as the config names it."""
+        return (self.table,)
+
 
 Files = LineAligned | Table
 
 
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+Corpora = Annotated[tuple[Files, ...], BeforeValidator(_listed), Field(min_length=1)]
+"""The files of one split: one corpus or a list of them."""
+
+
+def corpus_name(files: Files) -> str:
+    """What a corpus goes by: the folder that its file lies in, or the file where it lies in none."""
+    path = PurePosixPath(files.paths[0])
+    return path.parent.name or path.name
+
+
+def read_corpora(corpora: tuple[Files, ...], root: Path) -> list[Pair]:
+    """The pairs of several corpora, one corpus after the other; errors as of `read_pairs`."""
+    return [pair for files in corpora for pair in read_pairs(files, root)]
+
+
 def read_pairs(files: Files, root: Path) -> list[Pair]:
-    """All pairs of one split, stripped of surrounding spaces; paths are relative to `root`.
+    """All pairs of one corpus, stripped of surrounding spaces; paths are relative to `root`.
 
     Raises:
         DataError: a missing file, text that is not UTF-8, files of unequal length, a missing column or an empty side.
@@ -48,7 +78,7 @@ def read_pairs(files: Files, root: Path) -> list[Pair]:
             raise DataError(f"{place}: the {'target' if pair[0] else 'source'} is empty")
         pairs.append(pair)
     if not pairs:
-        raise DataError(f"{root / (files.table if isinstance(files, Table) else files.source)}: no examples")
+        raise DataError(f"{root / files.paths[0]}: no examples")
     return pairs
 
 

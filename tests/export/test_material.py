@@ -52,6 +52,23 @@ def test_a_run_says_everything_that_a_bundle_needs(tmp_path: Path) -> None:
     assert material.examples[0][0] == first
 
 
+def test_languages_and_data_sets_of_several_corpora(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "toy")
+    (tmp_path / "data" / "captions").mkdir(parents=True)
+    (tmp_path / "data" / "pairs.tsv").write_text("a\tb\n", "utf-8")
+    for name in ("train.en", "train.de"):
+        (tmp_path / "data" / "captions" / name).write_text("word\n", "utf-8")
+    fields = yaml.safe_load((folder / CONFIG).read_text())
+    table = {"table": "pairs.tsv", "source": 0, "target": 1, "header": False}
+    aligned = {"source": "captions/train.en", "target": "captions/train.de"}
+    fields["data"] |= {"train": [aligned, table], "validation": table, "source_language": "zh"}
+    (folder / CONFIG).write_text(yaml.safe_dump(fields))
+    material = from_run(load_run(folder, tmp_path / "data"))
+    assert material.languages == ("zh", "de")
+    assert material.about.licence.data == "captions"
+    assert material.about.licence.source == "captions/train.en, captions/train.de, pairs.tsv"
+
+
 def test_limits_follow_the_config_and_texts_beyond_them_are_left_out(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "toy", "attention_seq2seq")
     fields = yaml.safe_load((folder / CONFIG).read_text())

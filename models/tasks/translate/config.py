@@ -6,26 +6,31 @@ from typing import Literal
 
 from pydantic import Field
 
-from models.data.parallel import Files, LineAligned
+from models.data.parallel import Corpora
 from models.data.tokenizer import TokenizerConfig
 from models.training.config import DataConfig, TrainConfig, TrainingConfig
 
 
 class ParallelData(DataConfig):
-    """Files of each split, relative to the data folder. Without `validation` a fixed 10 % of `train` is carved.
+    """Corpora of each split, one or a list, relative to the data folder.
 
-    `max_length` bounds the tokens of either side, BOS or EOS included: longer pairs are left out of training.
+    Without `validation` a fixed 10 % of `train` is carved. `max_length` bounds the tokens of either side, BOS or EOS
+    included: longer pairs are left out of training.
     """
 
-    train: Files
-    validation: Files | None = None
-    test: Files | None = None
+    train: Corpora
+    validation: Corpora | None = None
+    test: Corpora | None = None
     max_length: int = Field(default=128, ge=2)
+    source_language: str | None = Field(default=None, description="ISO 639; else as aligned files are named: train.en")
+    target_language: str | None = None
+    unseen: bool = Field(
+        default=False, description="train on no pair of which either side also stands in validation or test"
+    )
 
     @property
     def training_files(self) -> tuple[str, ...]:
-        train = self.train
-        return (train.source, train.target) if isinstance(train, LineAligned) else (train.table,)
+        return tuple(path for files in self.train for path in files.paths)
 
 
 class TranslateTraining(TrainingConfig):

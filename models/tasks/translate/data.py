@@ -7,7 +7,7 @@ from pathlib import Path
 from torch.utils.data import DataLoader
 
 from models.data.batches import Batch, Epoch, Listed, collate, encode_pairs, pair_sizes, plan_batches
-from models.data.parallel import Pair, carve, read_pairs
+from models.data.parallel import Pair, carve, read_corpora
 from models.data.tokenizer import with_dropout
 from models.registry import ConfigError
 from models.tasks.translate.codecs import Codecs
@@ -17,8 +17,13 @@ from models.training.data import SEEDS_PER_RUN, VALIDATION_SCALE, TrainingData, 
 
 
 def read_split(data: ParallelData, root: Path, split: Split) -> list[Pair]:
-    """The pairs of one split; validation is carved from the training set where the config names none."""
-    return read_part(data, split, lambda files: read_pairs(files, root), carve)
+    """The pairs of one split, corpus after corpus; validation is carved from training where the config names none."""
+    pairs = read_part(data, split, lambda corpora: read_corpora(corpora, root), carve)
+    if split != "train" or not data.unseen:
+        return pairs
+    held_out = [corpora for corpora in (data.validation, data.test) if corpora is not None]
+    known = {side for corpora in held_out for pair in read_corpora(corpora, root) for side in pair}
+    return [pair for pair in pairs if known.isdisjoint(pair)]
 
 
 class PairData(TrainingData):

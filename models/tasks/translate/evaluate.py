@@ -6,6 +6,7 @@ from sacrebleu.metrics.bleu import BLEU
 
 from models.architecture import Generator
 from models.data.batches import collate
+from models.data.parallel import corpus_name, read_pairs
 from models.registry import ConfigError
 from models.tasks.translate.codecs import Codecs
 from models.tasks.translate.config import TranslateConfig
@@ -15,6 +16,7 @@ from models.training.decode import greedy_decode
 from models.training.run import Run
 
 ROWS = 64
+_CASED, _LOWER_CASED = BLEU(), BLEU(lowercase=True)
 
 
 def translate(run: Run[TranslateConfig, Codecs], texts: list[str]) -> list[str]:
@@ -35,16 +37,28 @@ def translate(run: Run[TranslateConfig, Codecs], texts: list[str]) -> list[str]:
 
 
 def bleu_scores(run: Run[TranslateConfig, Codecs], split: Split) -> dict[str, str | int | float]:
-    """Greedy sacreBLEU on one split, lower-cased (`bleu_lower_cased`) and cased (`bleu`)."""
+    """Greedy sacreBLEU on one split, lower-cased (`bleu_lower_cased`) and cased (`bleu`).
+
+    Where the split is a list of corpora, each of them follows, as `<corpus>.bleu` and so on.
+    """
     pairs = read_split(run.config.data, run.root, split)
     hypotheses = translate(run, [source for source, _ in pairs])
-    references = [[target for _, target in pairs]]
-    lower, cased = BLEU(lowercase=True), BLEU()
+    references = [target for _, target in pairs]
+    scores = _scores(hypotheses, references) | {"signature": str(_CASED.get_signature())}
+    data = run.config.data
+    corpora = {"train": (), "validation": data.validation or (), "test": data.test or ()}[split]
+    start = 0
+    for files in corpora if len(corpora) > 1 else ():
+        end = start + len(read_pairs(files, run.root))
+        part = _scores(hypotheses[start:end], references[start:end])
+        scores |= {f"{corpus_name(files)}.{name}": value for name, value in part.items()}
+        start = end
+    return {"run": run.config.name, "split": split, **scores}
+
+
+def _scores(hypotheses: list[str], references: list[str]) -> dict[str, str | int | float]:
     return {
-        "run": run.config.name,
-        "split": split,
-        "sentences": len(pairs),
-        "bleu_lower_cased": round(lower.corpus_score(hypotheses, references).score, 2),
-        "bleu": round(cased.corpus_score(hypotheses, references).score, 2),
-        "signature": str(cased.get_signature()),
+        "sentences": len(hypotheses),
+        "bleu_lower_cased": round(_LOWER_CASED.corpus_score(hypotheses, [references]).score, 2),
+        "bleu": round(_CASED.corpus_score(hypotheses, [references]).score, 2),
     }

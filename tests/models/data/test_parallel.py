@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.data.lines import DataError
-from models.data.parallel import LineAligned, Pair, Table, carve, read_pairs
+from models.data.parallel import LineAligned, Pair, Table, carve, corpus_name, read_corpora, read_pairs
 
 ALIGNED = LineAligned(source="a.en", target="a.de")
 
@@ -41,6 +41,24 @@ def test_a_table_is_read_by_column_names_or_indices(tmp_path: Path) -> None:
     assert read_pairs(Table(table="t.tsv", source=1, target=2), tmp_path) == expected
     without_header = read_pairs(Table(table="t.tsv", source=1, target=2, header=False), tmp_path)
     assert without_header == [("en", "de"), *expected]
+
+
+def test_corpora_are_read_one_after_the_other(tmp_path: Path) -> None:
+    write(tmp_path, a_en="one\n", a_de="eins\n", t_tsv="en\tde\ntwo\tzwei\n")
+    table = Table(table="t.tsv", source="en", target="de")
+    assert read_corpora((table, ALIGNED), tmp_path) == [("two", "zwei"), ("one", "eins")]
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        (LineAligned(source="sets/captions/a.en.gz", target="sets/other/a.de.gz"), "captions"),
+        (Table(table="sentences/t.tsv", source=0, target=1), "sentences"),
+        (Table(table="t.tsv", source=0, target=1), "t.tsv"),
+    ],
+)
+def test_a_corpus_goes_by_its_folder_or_its_file(files: LineAligned | Table, name: str) -> None:
+    assert corpus_name(files) == name
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ def written(folder: Path, text: str | None = None) -> Path:
 
 def test_files_of_a_split_are_told_apart_by_their_keys(tmp_path: Path) -> None:
     data = load_config(written(tmp_path)).data
-    assert data.train == LineAligned(source="a.en", target="a.de")
-    assert data.test == Table(table="t.tsv", source="en", target=1)
+    assert data.train == (LineAligned(source="a.en", target="a.de"),)
+    assert data.test == (Table(table="t.tsv", source="en", target=1),)
     assert data.validation is None
 
 
