@@ -23,7 +23,7 @@ from models.image_generator import ImageGenerator
 from models.tasks.caption import TASK
 from models.tasks.caption.evaluate import CaptionRun
 from models.tasks.caption.scores import bleu
-from models.tasks.caption.vocabulary import TOKENIZER
+from models.data.vocabulary import TOKENIZER
 
 _PENALTY = 0.6
 """Of a soft-attention captioner with a beam of four: on Flickr8k's validation pictures its BLEU-4 is 20.2 at a penalty

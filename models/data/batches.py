@@ -102,7 +102,12 @@ def collate(pairs: list[IdPair], *, pad: int, bos: int, eos: int) -> Batch:
 
 def shift_targets(targets: list[list[int]], *, pad: int, bos: int, eos: int) -> tuple[Tensor, Tensor]:
     """What a generator reads (BOS first) and should write (closed by EOS), `[rows, target]` each, padded."""
-    return _padded([[bos, *ids] for ids in targets], pad), _padded([[*ids, eos] for ids in targets], pad)
+    return shift_closed([[*ids, eos] for ids in targets], pad=pad, bos=bos)
+
+
+def shift_closed(sequences: list[list[int]], *, pad: int, bos: int) -> tuple[Tensor, Tensor]:
+    """What a generator reads (BOS first) and should write, `[rows, target]` each, padded: EOS where it is given."""
+    return _padded([[bos, *ids[:-1]] for ids in sequences], pad), _padded(sequences, pad)
 
 
 class Listed(Dataset[Item]):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.data.captions import Picture, read_pixels
+from models.data.vocabulary import WritingVocabulary
 from models.image_generator import ImageGenerator
 from models.registry import ConfigError
 from models.tasks.caption.config import CaptionConfig
 from models.tasks.caption.data import read_split
 from models.tasks.caption.scores import bleu
-from models.tasks.caption.vocabulary import WritingVocabulary
 from models.training.config import Split
 from models.training.decode import greedy_decode
 from models.training.run import Run

@@ -8,6 +8,7 @@ from typing import Any
 from models.architecture import Architecture
 from models.data.captions import Picture
 from models.data.tokenizer import train_codec
+from models.data.vocabulary import TOKENIZER, WritingVocabulary
 from models.image_generator import ImageGenerator
 from models.pretrained.captioner import PretrainedCaptioner
 from models.registry import ConfigError
@@ -15,7 +16,6 @@ from models.tasks.caption.config import CaptionConfig
 from models.tasks.caption.data import PictureData, read_split
 from models.tasks.caption.evaluate import CaptionRun, caption_scores
 from models.tasks.caption.module import CaptionModule
-from models.tasks.caption.vocabulary import TOKENIZER, WritingVocabulary
 from models.training.config import Split
 from models.training.task import TrainingTask, check_positions
 

@@ -1,4 +1,4 @@
-"""What a captioner writes with."""
+"""The tokenizer of a model that writes, and reads no text."""
 
 from __future__ import annotations
 
