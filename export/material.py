@@ -53,9 +53,7 @@ class About:
         return cls(
             architecture=config.architecture_name,
             description=(config.description or config.name).rstrip("."),
-            licence=Licence(
-                data=", ".join(filter(None, folders)) or files[0], source=origin, terms=config.data.licence
-            ),
+            licence=Licence(data=data, source=origin, terms=config.data.licence),
             training=config.model_dump(mode="json"),
         )
 
