@@ -135,8 +135,8 @@ def attention(query: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> T
     (Vaswani et al. 2017, section 3.2).
     """
     if is_in_onnx_export():
-        return _onnx_attention((query, keys, values, None, None, None, lengths), {"is_causal": 0})
-    return _eager_attention((query, keys, values), mask=length_mask(lengths, keys.shape[2])[:, None, None])
+        return onnx_attention((query, keys, values, None, None, None, lengths), {"is_causal": 0})
+    return eager_attention((query, keys, values), mask=length_mask(lengths, keys.shape[2])[:, None, None])
 
 
 def self_attention(query_key_value: Tensor, lengths: Tensor | None, heads: int) -> Tensor:
@@ -149,13 +149,13 @@ def self_attention(query_key_value: Tensor, lengths: Tensor | None, heads: int) 
         # The operator splits the heads itself, for two thirds of what splitting them outside costs.
         inputs = (query, key, value) if lengths is None else (query, key, value, None, None, None, lengths)
         attributes = {"is_causal": int(lengths is None), "q_num_heads": heads, "kv_num_heads": heads}
-        return _onnx_attention(inputs, attributes)
+        return onnx_attention(inputs, attributes)
     mask = None if lengths is None else length_mask(lengths, key.shape[1])[:, None, None]
     parts = split_heads(query, heads), split_heads(key, heads), split_heads(value, heads)
-    return merge_heads(_eager_attention(parts, mask=mask))
+    return merge_heads(eager_attention(parts, mask=mask))
 
 
-def _eager_attention(inputs: tuple[Tensor, Tensor, Tensor], *, mask: Tensor | None) -> Tensor:
+def eager_attention(inputs: tuple[Tensor, Tensor, Tensor], *, mask: Tensor | None) -> Tensor:
     """Attention by PyTorch; without a mask it is causal.
 
     On a CPU it computes in fp32 even under autocast: the bf16 kernel's backward pass is ten times slower there.
@@ -167,7 +167,8 @@ def _eager_attention(inputs: tuple[Tensor, Tensor, Tensor], *, mask: Tensor | No
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
 
 
-def _onnx_attention(inputs: tuple[Tensor | None, ...], attributes: Mapping[str, int | float]) -> Tensor:
+def onnx_attention(inputs: tuple[Tensor | None, ...], attributes: Mapping[str, int | float]) -> Tensor:
+    """ONNX's own `Attention`, by its inputs and attributes in its order."""
     query = inputs[0]
     assert query is not None
     attended: Tensor = ops.symbolic(
