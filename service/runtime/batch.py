@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from contract.manifest import Limits, SpecialIds
+from service.runtime.draws import Draws
 from service.runtime.lane import Lane
 from service.runtime.member import Member
 from service.runtime.rows import RowTable
@@ -24,7 +25,6 @@ from service.runtime.search import (
     choose_beams,
     common_prefix,
     place_survivors,
-    sample,
 )
 from service.runtime.slots import Slots
 from service.runtime.stepper import Stepper
@@ -54,8 +54,9 @@ class Batch:
         self._vocabulary = vocabulary
         self._target = limits.of("target")
         self._rows = RowTable(stepper, slots.count, self._target, (axis for axis in slots.limits if axis != "target"))
-        self._lanes: dict[tuple[int, int], Lane] = {}
-        """By (rows a request stands on, beam width): a beam stands on one row until its first step is done."""
+        self._lanes: dict[tuple[int, int, bool], Lane] = {}
+        """By (rows a request stands on, beam width, whether it draws): a beam stands on one row until its first step is
+        done."""
         self._reserved = 0
         self._longest = dict.fromkeys(("target", *slots.limits), 1)
         self._k = 1
@@ -87,26 +88,30 @@ class Batch:
         table = self._rows
         for axis in table.sizes:
             self._longest[axis] = max(self._longest[axis], int(sizes[axis].max()))
+        starts = np.array([member.start for member in members])
+        self._longest["target"] = max(self._longest["target"], int(starts.max()) + 1)
         self._fit()
         rows = self._slots.join(values, len(members))
-        table.tokens[rows] = self._special.bos
-        table.positions[rows] = 0
+        bos = self._special.bos
+        table.tokens[rows] = [bos if member.first_token is None else member.first_token for member in members]
+        table.positions[rows] = table.starts[rows] = starts
         table.totals[rows] = 0.0
-        table.ends[rows] = [min(member.search.max_length, self._target) for member in members]
+        table.ends[rows] = [min(member.start + member.search.max_length, self._target) for member in members]
         for axis, column in table.sizes.items():
             column[rows] = sizes[axis]
         for row, owner, member in zip(rows, owners, members, strict=True):
-            if member.search.sampling is not None:
-                member.generator = np.random.default_rng(member.search.sampling.seed)
-            width = member.search.beam_size
-            member.k = min(candidates_needed(width, member.search.sampling), self._vocabulary)
+            width, sampling = member.search.beam_size, member.search.sampling
+            member.k = min(candidates_needed(width, sampling), self._vocabulary)
             self._k = max(self._k, member.k)
             member.started = self._clock
             if member.streaming:
                 self._streaming.add(owner)
             self.members[owner] = member
             self._reserved += width
-            self._lane(1, width).add(row.reshape(1, 1), np.array([owner]))
+            lane = self._lane(1, width, draws=sampling is not None)
+            lane.add(row.reshape(1, 1), np.array([owner]))
+            if lane.draws is not None and sampling is not None:
+                lane.draws.add(sampling)
 
     def drop(self, owners: list[int]) -> None:
         """Free the rows of members that are no longer wanted."""
@@ -142,12 +147,7 @@ class Batch:
     def _step_single(self, lane: Lane, candidates: Ints, scores: Any) -> Bools | None:
         """Greedy and sampling. Returns which requests are over."""
         table, rows = self._rows, lane.rows[:, 0]
-        columns = np.zeros(len(rows), dtype=np.int64)
-        if self._k > 1:
-            for index, owner in enumerate(lane.owners.tolist()):
-                member = self.members[owner]
-                if member.search.sampling is not None and member.generator is not None:
-                    columns[index] = sample(scores[rows[index]], member.search.sampling, member.generator)
+        columns = 0 if lane.draws is None else lane.draws.columns(scores[rows])
         tokens = candidates[rows, columns]
         lengths = table.positions[rows] + 1
         table.totals[rows] += scores[rows, columns]
@@ -160,7 +160,7 @@ class Batch:
             return None
         for index in np.nonzero(over)[0].tolist():
             end = bool(ended[index])
-            ids = table.history[rows[index], : lengths[index] - int(end)].copy()
+            ids = table.history[rows[index], table.starts[rows[index]] : lengths[index] - int(end)].copy()
             self.members[int(lane.owners[index])].found.append((ids, float(table.totals[rows[index]]), end))
         return over
 
@@ -200,7 +200,7 @@ class Batch:
         for group, column in zip(*(axis.tolist() for axis in np.nonzero(ending)), strict=True):
             member = self.members[int(lane.owners[group])]
             row = lane.rows[group, choice.parents[group, column]]
-            ids = self._rows.history[row, : lengths[group] + 1].copy()
+            ids = self._rows.history[row, self._rows.starts[row] : lengths[group] + 1].copy()
             ids[-1] = choice.tokens[group, column]
             end = bool(choice.ended[group, column])
             member.found.append((ids[:-1] if end else ids, float(choice.totals[group, column]), end))
@@ -217,9 +217,9 @@ class Batch:
         parents = np.repeat(lane.rows[:, 0], lane.width - 1)
         table = self._rows
         grown = self._slots.grow(parents, {axis: column[parents] for axis, column in table.filled.items()})
-        table.copy(grown, parents, used=1)
+        table.copy(grown, parents, used=0)
         rows = np.concatenate([lane.rows, grown.reshape(len(lane), -1)], axis=1)
-        self._advance(rows, np.zeros((1, 1), dtype=np.int64), tokens, totals)
+        self._advance(rows, table.starts[lane.rows], tokens, totals)
         self._lane(lane.width, lane.width).add(rows, lane.owners)
         lane.clear()
 
@@ -232,15 +232,13 @@ class Batch:
         for owner in sorted(self._streaming):
             member = self.members[owner]
             if owner in ended:
-                ids = member.hypotheses()[0].token_ids
-                certain = len(ids)
+                sequences = [np.array(member.hypotheses()[0].token_ids)]
             else:
-                sequences = [self._rows.history[row, : self._rows.positions[row]] for row in self._rows_of(owner)]
+                sequences = [self._rows.written(row) for row in self._rows_of(owner)]
                 sequences += [sequence for sequence, _, _ in member.found]
-                certain = common_prefix(sequences)
-                ids = sequences[0][:certain].tolist()
+            certain = common_prefix(sequences)
             if certain > member.streamed:
-                streamed.append((owner, ids[member.streamed : certain]))
+                streamed.append((owner, sequences[0][member.streamed : certain].tolist()))
                 member.streamed = certain
         return streamed
 
@@ -265,8 +263,11 @@ class Batch:
         self._longest["target"] = int(table.positions[:live].max(initial=0)) + 1
         self._k = max((member.k for member in self.members.values()), default=1)
 
-    def _lane(self, live: int, width: int) -> Lane:
-        return self._lanes.setdefault((live, width), Lane(live, width))
+    def _lane(self, live: int, width: int, *, draws: bool = False) -> Lane:
+        key = (live, width, draws)
+        if key not in self._lanes:
+            self._lanes[key] = Lane(live, width, Draws() if draws else None)
+        return self._lanes[key]
 
     def _fit(self) -> None:
         """Fit the capacities to the longest live row.

@@ -15,7 +15,7 @@ from contract.signature import GenerateSignature
 from service.runtime.batch import Batch
 from service.runtime.bundle import Bundle
 from service.runtime.device import create_storage
-from service.runtime.errors import BeamTooWideError, EngineFailedError
+from service.runtime.errors import BeamTooWideError, EngineFailedError, InputTooLongError, TooManyCandidatesError
 from service.runtime.explain import Explainer
 from service.runtime.intake import Intake
 from service.runtime.limits import check_limits, sample_row
@@ -27,7 +27,8 @@ from service.runtime.slots import Slots, bytes_per_slot, capacity_axes
 from service.runtime.stepper import Encoder, Stepper
 
 _LOG = logging.getLogger(__name__)
-_SAMPLING_K = 256
+_MOST_CANDIDATES = 1024
+"""Tokens that a step may tell of a row, for requests that draw; a beam may need more."""
 _SLOTS = {"cpu": 32, "cuda": 256}
 _WARM_UP_SIZE = 8
 
@@ -75,8 +76,8 @@ class DecodingEngine:
         affordable = self.settings.memory_budget // max(bytes_per_slot(signature, limits), 1)
         self.slots = int(max(1, min(self.settings.slots or _SLOTS[bundle.provider], affordable)))
         slots = Slots(signature, self.slots, limits, create_storage(bundle.provider))
-        max_k = min(manifest.vocabulary_size, max(_SAMPLING_K, 2 * self.slots))
-        stepper = Stepper(bundle.session("step"), slots, bundle.provider, max_k)
+        self._most = min(manifest.vocabulary_size, max(_MOST_CANDIDATES, 2 * self.slots))
+        stepper = Stepper(bundle.session("step"), slots, bundle.provider, self._most)
         self._batch = Batch(slots, stepper, manifest.special_ids, manifest.limits, manifest.vocabulary_size)
         self._explainer = Explainer(bundle)
         self._pace = Pace(self.settings.encode_seconds, self.settings.max_encode_rows)
@@ -116,7 +117,8 @@ class DecodingEngine:
         """Queue a request.
 
         Raises:
-            InputTooLongError, BeamTooWideError, QueueFullError, ShuttingDownError: at once, with the reason.
+            InputTooLongError, BeamTooWideError, TooManyCandidatesError: it asks for too much.
+            QueueFullError, ShuttingDownError: it is not let in.
         """
         ticket = Ticket(request.deadline, request.group, request, self._check(request))
         self._intake.add(ticket)
@@ -140,7 +142,12 @@ class DecodingEngine:
         widest = min(self.slots, self.bundle.manifest.vocabulary_size - 1)
         if request.search.beam_size > widest:
             raise BeamTooWideError(request.search.beam_size, widest)
-        return check_limits(self._signature.inputs, request.inputs, self.bundle.manifest.limits)
+        sampling, limits = request.search.sampling, self.bundle.manifest.limits
+        if sampling is not None and self._most < min(sampling.top_k, self.bundle.manifest.vocabulary_size):
+            raise TooManyCandidatesError(sampling.top_k, self._most)
+        if request.start >= limits.of("target"):
+            raise InputTooLongError(request.start + 1, limits.of("target"), "target")
+        return check_limits(self._signature.inputs, request.inputs, limits)
 
     def _warm_up(self, row: dict[str, Array]) -> None:
         """Run a short request of each kind, so that the first caller does not pay for first-time work."""
@@ -199,7 +206,8 @@ class DecodingEngine:
         """Let in those who were encoded."""
         self._pace.encoded(len(encoded.tickets), encoded.seconds)
         self._observer.encoded(len(encoded.tickets), encoded.cost, encoded.padding, encoded.seconds)
-        members = [Member(t.request.search, streaming=t.request.on_tokens is not None) for t in encoded.tickets]
+        requests = [ticket.request for ticket in encoded.tickets]
+        members = [Member(r.search, r.on_tokens is not None, r.first_token, r.start) for r in requests]
         self._batch.join([ticket.number for ticket in encoded.tickets], members, encoded.values, encoded.sizes)
         for ticket in encoded.tickets:
             ticket.admitted = encoded.started

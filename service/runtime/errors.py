@@ -29,6 +29,15 @@ class BeamTooWideError(RefusalError):
         super().__init__(f"a beam of {beam_size} is wider than this model can hold: ask for {slots} at most")
 
 
+class TooManyCandidatesError(RefusalError):
+    """More of the best tokens are asked for than a step tells."""
+
+    reason = "invalid-request"
+
+    def __init__(self, top_k: int, limit: int) -> None:
+        super().__init__(f"the {top_k} best tokens are more than this model tells: ask for a top_k of {limit} at most")
+
+
 class QueueFullError(RefusalError):
     """The bounded queue is full."""
 

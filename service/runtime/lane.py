@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from service.runtime.draws import Draws
 from service.runtime.search import Bools, Floats, Ints
 from service.runtime.storage import Rows
 
@@ -12,12 +13,13 @@ class Lane:
     """`rows [requests, live]` are the slots each request stands on, best beam first; `owners [requests]` say whose.
 
     `born` holds the tokens and totals `[requests, width]` of beams that have had their first step and stand on one row
-    still.
+    still; `draws` says how requests draw that do.
     """
 
-    def __init__(self, live: int, width: int) -> None:
+    def __init__(self, live: int, width: int, draws: Draws | None = None) -> None:
         self.live = live
         self.width = width
+        self.draws = draws
         self.born: tuple[Ints, Floats] | None = None
         self.clear()
 
@@ -39,6 +41,8 @@ class Lane:
         """Take requests out; returns the rows they stood on."""
         left = self.rows[which].ravel()
         self.rows, self.owners = self.rows[~which], self.owners[~which]
+        if self.draws is not None:
+            self.draws.remove(which)
         if self.born is not None:
             self.born = self.born[0][~which], self.born[1][~which]
         return left

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from service.runtime.requests import Hypothesis, Search
 from service.runtime.search import Ints, normalised_score
 
 
 @dataclass
 class Member:
-    """A request among the live rows."""
+    """A request among the live rows. Its first step reads `first_token` (None: BOS) at position `start`."""
 
     search: Search
     streaming: bool = False
+    first_token: int | None = None
+    start: int = 0
     found: list[tuple[Ints, float, bool]] = field(default_factory=list)
     """Token ids, sum of log-probabilities, and whether the end token was reached, of each finished beam."""
     best_beam_ended: bool = False
     streamed: int = 0
     started: int = 0
     steps: int = 0
-    generator: np.random.Generator | None = None
     k: int = 1
 
     @property

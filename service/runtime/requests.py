@@ -8,19 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
+from pydantic import Field
+
+from contract import manifest
 
 Array = NDArray[Any]
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """Draws from the `top_k` best tokens at a temperature, cut to the smallest set with mass `top_p`; seeded."""
+class Sampling(manifest.Sampling):
+    """How a request's tokens are drawn; the same seed draws the same ones."""
 
-    temperature: float = 1.0
-    top_k: int = 256
-    top_p: float = 1.0
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,8 @@ class Search:
     """How one request is decoded.
 
     `beam_size` 1 is greedy (or sampling when `sampling` is set). `length_penalty` is the exponent of the length that
-    divides the sum of log-probabilities. `alternatives` is how many hypotheses are returned, best first.
+    divides the sum of log-probabilities. `max_length` counts what is written, a prompt left out. `alternatives` is how
+    many hypotheses are returned, best first.
     """
 
     beam_size: int = 1
@@ -51,7 +51,8 @@ class Search:
 class GenerateRequest:
     """One input row of a generate model.
 
-    `inputs` holds each encode input of this row without the rows axis. `deadline` is a `time.monotonic()` instant.
+    `inputs` holds each encode input of this row without the rows axis. The first step reads `first_token` (None: BOS)
+    at position `start`: behind a prompt, that is its last token. `deadline` is a `time.monotonic()` instant.
     `on_tokens` is called on the engine's thread with the ids that are newly certain: every hypothesis that can still
     win starts with all ids given so far. `group` is that of a `PredictRequest`.
     """
@@ -61,11 +62,13 @@ class GenerateRequest:
     deadline: float | None = None
     on_tokens: Callable[[list[int]], None] | None = None
     group: int = 0
+    first_token: int | None = None
+    start: int = 0
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One decoded sequence without BOS and EOS. `score` is the sum of log-probabilities over length^penalty."""
+    """One decoded sequence without prompt, BOS and EOS. `score` is the sum of log-probabilities over length^penalty."""
 
     token_ids: list[int]
     score: float

@@ -1,4 +1,4 @@
-"""Greedy, beam search and sampling as pure functions over a step's candidates.
+"""Greedy and beam search as pure functions over a step's candidates.
 
 Scores and the end of a beam search follow CTranslate2 (`src/decoding.cc`), so that the two can be compared: from the
 2n best continuations of a beam of n, those of the first n that end are hypotheses, and the search is over when n have
@@ -113,17 +113,3 @@ def common_prefix(sequences: list[Ints]) -> int:
     for sequence in sequences[1:]:
         agree &= sequence[:shortest] == first
     return shortest if agree.all() else int(np.argmin(agree))
-
-
-def sample(scores: NDArray[Any], sampling: Sampling, generator: np.random.Generator) -> int:
-    """Draw one of a row's candidates by their log-probabilities, best first; returns its column.
-
-    The temperature applies within the top-k, then the tail beyond `top_p` is cut (Holtzman et al. 2020).
-    """
-    logits = scores[: sampling.top_k].astype(np.float64) / max(sampling.temperature, 1e-6)
-    weights = np.exp(logits - logits[0])
-    weights /= weights.sum()
-    kept = int(np.searchsorted(np.cumsum(weights), sampling.top_p - 1e-12)) + 1
-    cumulative = np.cumsum(weights[:kept])
-    drawn = int(np.searchsorted(cumulative, generator.random() * cumulative[-1], side="right"))
-    return min(drawn, len(cumulative) - 1)

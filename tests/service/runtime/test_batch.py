@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,24 +20,27 @@ from service.runtime.storage import CpuStorage
 from tests.service.runtime.toy_model import (
     BOS,
     EOS,
+    LONGEST_PROMPT,
     PICTURES,
+    PROMPTS,
     TEXTS,
     VOCABULARY,
     ToyStepper,
     encode,
     log_probabilities,
+    prompt_of,
     row_of,
     seen,
 )
 
 LIMITS = Limits(source=50, target=40)
 SPECIAL = SpecialIds(pad=0, unk=1, bos=BOS, eos=EOS)
-both = pytest.mark.parametrize("signature", [TEXTS, PICTURES], ids=["texts", "pictures"])
+every = pytest.mark.parametrize("signature", [TEXTS, PICTURES, PROMPTS], ids=["texts", "pictures", "prompts"])
 
 
-def make_batch(signature: GenerateSignature, count: int) -> Batch:
+def make_batch(signature: GenerateSignature, count: int, special: SpecialIds = SPECIAL) -> Batch:
     slots = Slots(signature, count, {axis: LIMITS.of(axis) for axis in capacity_axes(signature)}, CpuStorage)
-    return Batch(slots, ToyStepper(slots), SPECIAL, LIMITS, VOCABULARY)
+    return Batch(slots, ToyStepper(slots), special, LIMITS, VOCABULARY)
 
 
 def join(
@@ -46,15 +51,19 @@ def join(
     streaming: bool = False,
 ) -> None:
     rows = [row_of(signature, source) for source, _ in requests.values()]
-    members = [Member(search, streaming=streaming) for _, search in requests.values()]
+    prompts = [prompt_of(signature, source) for source, _ in requests.values()]
+    members = [
+        Member(search, streaming, prompt[-1], len(prompt) - 1)
+        for (_, search), prompt in zip(requests.values(), prompts, strict=True)
+    ]
     sizes = [axis_sizes(signature.inputs, row) for row in rows]
     columns = {axis: np.array([own[axis] for own in sizes]) for axis in sizes[0]}
     batch.join(list(requests), members, encode(signature, rows), columns)
 
 
-def reference(source: list[int], search: Search) -> list[tuple[list[int], float]]:
+def reference(source: list[int], prompt: list[int], search: Search) -> list[tuple[list[int], float]]:
     """Beam search over plain lists, as the module's docstring defines it."""
-    beams: list[tuple[list[int], float]] = [([BOS], 0.0)]
+    beams: list[tuple[list[int], float]] = [(prompt, 0.0)]
     found: list[tuple[list[int], float, bool]] = []
     best_ended = False
     for step in range(search.max_length):
@@ -66,7 +75,7 @@ def reference(source: list[int], search: Search) -> list[tuple[list[int], float]
         last = step + 1 == search.max_length
         for column, (total, beam, _, token) in enumerate(continuations[: search.beam_size]):
             if token == EOS or last:
-                found.append((beams[beam][0][1:] + ([token] if token != EOS else []), -total, token == EOS))
+                found.append((beams[beam][0][len(prompt) :] + ([token] if token != EOS else []), -total, token == EOS))
                 best_ended |= column == 0
         enough = len(found) >= search.beam_size
         if search.length_penalty == 0:
@@ -79,30 +88,55 @@ def reference(source: list[int], search: Search) -> list[tuple[list[int], float]
     return sorted(scored, key=lambda item: -item[1])[: search.alternatives]
 
 
+def drawn(source: list[int], prompt: list[int], search: Search) -> list[tuple[list[int], float]]:
+    """Tokens drawn one by one, as the words of `Sampling` define it."""
+    sampling = search.sampling
+    assert sampling is not None
+    generator = np.random.default_rng(sampling.seed)
+    tokens, total, ended = list(prompt), 0.0, False
+    while not ended and len(tokens) - len(prompt) < search.max_length:
+        best = _ranked(source, tokens)[: sampling.top_k]
+        weights = [np.exp((score - best[0][1]) / sampling.temperature) for _, score in best]
+        kept = next(n for n in range(1, len(best) + 1) if sum(weights[:n]) >= (sampling.top_p - 1e-9) * sum(weights))
+        threshold = generator.random() * sum(weights[:kept])
+        token, score = best[next(n for n in range(kept) if sum(weights[: n + 1]) > threshold)]
+        tokens, total, ended = [*tokens, token], total + score, token == EOS
+    ids = tokens[len(prompt) : len(tokens) - ended]
+    return [(ids, total / (len(ids) + ended) ** search.length_penalty)]
+
+
 def _ranked(source: list[int], tokens: list[int]) -> list[tuple[int, float]]:
     scores = log_probabilities(source, tokens)
     return [(int(token), float(scores[token])) for token in np.argsort(-scores, kind="stable")]
 
 
-requests_strategy = st.lists(
-    st.tuples(
-        st.lists(st.integers(4, 10), min_size=1, max_size=50),
-        st.integers(1, 5).flatmap(
-            lambda beam_size: st.builds(
-                Search,
-                beam_size=st.just(beam_size),
-                length_penalty=st.sampled_from([0.0, 0.6, 1.0]),
-                max_length=st.one_of(st.integers(1, 12), st.just(45)),
-                alternatives=st.integers(1, beam_size),
-            )
-        ),
+lengths = st.one_of(st.integers(1, 12), st.just(45))
+beam_searches = st.integers(1, 5).flatmap(
+    lambda beam_size: st.builds(
+        Search,
+        beam_size=st.just(beam_size),
+        length_penalty=st.sampled_from([0.0, 0.6, 1.0]),
+        max_length=lengths,
+        alternatives=st.integers(1, beam_size),
+    )
+)
+draws = st.builds(
+    Search,
+    max_length=lengths,
+    sampling=st.builds(
+        Sampling,
+        temperature=st.floats(0.2, 3),
+        top_k=st.integers(1, VOCABULARY),
+        top_p=st.floats(0.05, 1),
+        seed=st.integers(0, 2**32 - 1),
     ),
-    min_size=1,
-    max_size=10,
+)
+requests_strategy = st.lists(
+    st.tuples(st.lists(st.integers(4, 10), min_size=1, max_size=50), beam_searches | draws), min_size=1, max_size=10
 )
 
 
-@both
+@every
 @settings(max_examples=40, deadline=None)
 @given(requests=requests_strategy, count=st.integers(5, 12), random=st.randoms(use_true_random=False))
 def test_every_request_gets_what_it_would_get_alone(
@@ -133,18 +167,15 @@ def test_every_request_gets_what_it_would_get_alone(
     assert set(results) | dropped == set(range(len(requests)))
     for owner, found in results.items():
         source, search = requests[owner]
-        limited = Search(
-            beam_size=search.beam_size,
-            length_penalty=search.length_penalty,
-            max_length=min(search.max_length, LIMITS.target),
-            alternatives=search.alternatives,
-        )
-        expected = reference(seen(signature, source), limited)
+        prompt = prompt_of(signature, source)
+        limited = replace(search, max_length=min(search.max_length, LIMITS.of("target") - len(prompt) + 1))
+        find = reference if search.sampling is None else drawn
+        expected = find(seen(signature, source), prompt, limited)
         assert [hypothesis.token_ids for hypothesis in found] == [ids for ids, _ in expected]
         assert [hypothesis.score for hypothesis in found] == pytest.approx([score for _, score in expected], abs=1e-4)
 
 
-@both
+@every
 @settings(max_examples=20, deadline=None)
 @given(
     beam_size=st.integers(1, 5),
@@ -165,21 +196,51 @@ def test_streamed_ids_are_never_taken_back(
     assert streamed == done[0][1].hypotheses()[0].token_ids
 
 
-def test_a_sampled_text_depends_on_its_seed_alone() -> None:
-    source = [5, 6, 7]
+def test_an_empty_prompt_starts_with_bos_and_a_long_one_leaves_what_the_limit_does() -> None:
+    batch = make_batch(PROMPTS, 4)
+    long = [4] * LONGEST_PROMPT
+    join(batch, PROMPTS, {1: ([], Search(max_length=5)), 2: (long, Search(beam_size=2, max_length=99))})
+    found: dict[int, list[Hypothesis]] = {}
+    while batch.members:
+        found |= {owner: member.hypotheses() for owner, member in batch.step().done}
+    assert found[1][0].token_ids == reference([], [BOS], Search(max_length=5))[0][0]
+    left = LIMITS.of("target") - LONGEST_PROMPT
+    assert found[2][0].token_ids == reference([], [BOS, *long], Search(beam_size=2, max_length=left))[0][0]
 
-    def run(seed: int, neighbours: int) -> list[int]:
-        batch = make_batch(TEXTS, 8)
-        others = {100 + i: ([4 + i], Search(max_length=30, sampling=Sampling(seed=i))) for i in range(neighbours)}
-        mine = Search(max_length=30, sampling=Sampling(seed=seed, top_k=VOCABULARY))
-        join(batch, TEXTS, {**others, 1: (source, mine)})
+
+def test_without_an_end_token_a_text_stops_at_the_length_asked_for() -> None:
+    batch = make_batch(PROMPTS, 5, SpecialIds(pad=0, unk=1, bos=BOS))
+    searches = {7: Search(max_length=7), 9: Search(max_length=9, sampling=Sampling(seed=1)), 3: Search(3, max_length=3)}
+    join(batch, PROMPTS, {owner: ([5, 6], search) for owner, search in searches.items()})
+    lengths = {}
+    while batch.members:
+        lengths |= {owner: member.hypotheses()[0] for owner, member in batch.step().done}
+    assert {owner: len(best.token_ids) for owner, best in lengths.items()} == {7: 7, 9: 9, 3: 3}
+    assert not any(best.finished for best in lengths.values())
+
+
+def test_a_seed_draws_the_same_text_whatever_else_is_running_to_the_last_bit() -> None:
+    mine = Search(max_length=30, sampling=Sampling(seed=3, top_k=6, top_p=0.9, temperature=1.3))
+
+    def run(search: Search, company: dict[int, Search], later: dict[int, Search]) -> tuple[list[int], float]:
+        batch = make_batch(PROMPTS, 12)
+        join(batch, PROMPTS, {**{owner: ([4], each) for owner, each in company.items()}, 1: ([5, 6], search)})
         while True:
             for owner, member in batch.step().done:
                 if owner == 1:
-                    return member.hypotheses()[0].token_ids
+                    return member.hypotheses()[0].token_ids, member.hypotheses()[0].log_probability
+            newcomers = {owner: later.pop(owner) for owner in list(later)[:1] if batch.free > 3}
+            if newcomers:
+                join(batch, PROMPTS, {owner: ([7] * owner, each) for owner, each in newcomers.items()})
 
-    assert run(3, 0) == run(3, 5)
-    assert len({tuple(run(seed, 0)) for seed in range(6)}) > 1
+    wide = Sampling(seed=3, top_k=VOCABULARY)
+    others = {2: Search(max_length=4), 3: Search(beam_size=3, max_length=5), 4: Search(max_length=9, sampling=wide)}
+    alone = run(mine, {}, {})
+    assert run(mine, others, {}) == alone
+    assert run(mine, {}, dict(others)) == alone
+    assert run(mine, {4: others[4]}, {5: others[2], 6: Search(4, max_length=30)}) == alone
+    other_seeds = [mine.sampling.model_copy(update={"seed": seed}) for seed in range(6)] if mine.sampling else []
+    assert len({tuple(run(replace(mine, sampling=each), {}, {})[0]) for each in other_seeds}) > 1
 
 
 @pytest.mark.parametrize(
@@ -206,3 +267,4 @@ def test_bytes_per_slot_counts_replaced_states_twice() -> None:
 def test_capacity_is_kept_along_axes_whose_size_varies() -> None:
     assert capacity_axes(TEXTS) == ("source", "target")
     assert capacity_axes(PICTURES) == ("target",)
+    assert capacity_axes(PROMPTS) == ("target",)

@@ -14,7 +14,6 @@ from service.runtime.search import (
     common_prefix,
     normalised_score,
     place_survivors,
-    sample,
 )
 
 EOS = 3
@@ -76,28 +75,3 @@ def test_common_prefix() -> None:
     assert common_prefix(sequences) == 2
     assert common_prefix([np.array([5]), np.array([6])]) == 0
     assert common_prefix([np.array([5, 6])]) == 2
-
-
-def test_sampling_follows_the_distribution_within_top_k_and_top_p() -> None:
-    scores = np.log(np.array([0.5, 0.25, 0.15, 0.1], dtype=np.float32))
-    generator = np.random.default_rng(0)
-
-    def frequencies(sampling: Sampling) -> list[float]:
-        drawn = [sample(scores, sampling, generator) for _ in range(20_000)]
-        return (np.bincount(drawn, minlength=4) / len(drawn)).tolist()
-
-    assert frequencies(Sampling(top_k=4)) == pytest.approx([0.5, 0.25, 0.15, 0.1], abs=0.02)
-    assert frequencies(Sampling(top_k=2)) == pytest.approx([2 / 3, 1 / 3, 0, 0], abs=0.02)
-    assert frequencies(Sampling(top_k=4, top_p=0.7)) == pytest.approx([2 / 3, 1 / 3, 0, 0], abs=0.02)
-    assert frequencies(Sampling(top_k=4, temperature=0.5)) == pytest.approx([0.725, 0.181, 0.065, 0.029], abs=0.02)
-    assert frequencies(Sampling(top_k=4, temperature=0.0)) == [1.0, 0, 0, 0]
-
-
-def test_the_same_seed_draws_the_same_tokens() -> None:
-    scores = np.log(np.full(8, 1 / 8, dtype=np.float32))
-    draws = [
-        [sample(scores, Sampling(seed=7), generator) for _ in range(20)]
-        for generator in (np.random.default_rng(7), np.random.default_rng(7))
-    ]
-    assert draws[0] == draws[1]
-    assert len(set(draws[0])) > 1
