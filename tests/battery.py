@@ -49,7 +49,7 @@ Exported = Callable[[GraphKind], InferenceSession]
 
 
 class Battery(ArchitectureBattery):
-    """Base class of the tests of encoder-decoders; the fixture `graph` too is made once for each variant."""
+    """Base class of the tests of generators; the fixture `graph` too is made once for each variant."""
 
     task: ClassVar[TaskName] = "translate"
     vocabularies = {"source_vocabulary_size": VOCABULARY, "target_vocabulary_size": VOCABULARY}
@@ -87,7 +87,7 @@ class Battery(ArchitectureBattery):
             logits = model(batch.inputs, batch.target_ids)
         declared = model.signature.graph("encode")[1]
         assert {tensor.name for tensor in declared} == set(encoded)
-        sizes = {"rows": len(LENGTHS), "source": max(LENGTHS)}
+        sizes = {"rows": len(LENGTHS), "source": max(LENGTHS), "target": batch.room(0)}
         for tensor in declared:
             assert encoded[tensor.name].shape == tuple(sizes.get(axis, axis) for axis in tensor.axes), tensor.name
             assert encoded[tensor.name].dtype == getattr(torch, tensor.dtype), tensor.name
@@ -147,16 +147,16 @@ class Battery(ArchitectureBattery):
                     np.testing.assert_allclose(scores, expected[row, seen[row]], rtol=0, atol=TOLERANCE)
                     seen[row] += 1
 
-        rollout.resize(source=3, target=4)
+        rollout.resize(source=3, target=batch.room(4))
         rollout.join(batch, [0, 1])
         step(3)
-        rollout.resize(source=7, target=8)
+        rollout.resize(source=7, target=batch.room(8))
         rollout.join(batch, [2, 3, 4])
         step(2)
         rollout.leave(0)
         step(1)
         rollout.join(batch, [5, 6])
-        rollout.resize(target=14)
+        rollout.resize(target=batch.room(14))
         step(8)
         assert seen == {0: 5, 1: 14, 2: 11, 3: 11, 4: 11, 5: 8, 6: 8}
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 import torch
 from torch import Tensor
 
-from contract.signature import GenerateSignature, GraphKind
+from contract.signature import GenerateSignature, GraphKind, State
 from export.trace import trace
 from models.architecture import Generator, Tensors
 from service.runtime.session import InferenceSession
@@ -21,30 +21,43 @@ from service.runtime.storage import CpuStorage
 SPECIAL = 4
 """Ids below are pad, unk, bos and eos."""
 BOS = 2
+_LONGEST = 24
+"""Capacity of the slots."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A padded batch of texts, or one of pictures: the encode inputs and a target that starts with BOS."""
+    """A padded batch of texts, pictures or prompts: the encode inputs and a target that starts with BOS."""
 
     inputs: dict[str, Tensor]
     target_ids: Tensor
 
     @property
     def lengths(self) -> Tensor | None:
-        """`[rows]`, real positions of the source; None of pictures, where all are."""
+        """`[rows]`, real positions of the source; None of pictures, where all are, and of prompts."""
         return self.inputs.get("source_lengths")
+
+    @property
+    def starts(self) -> Tensor:
+        """`[rows]`, the position of the target's first token: behind the prompt, where there is one."""
+        return self.inputs.get("prompt_lengths", torch.zeros(len(self.target_ids), dtype=torch.int64))
+
+    def room(self, target: int) -> int:
+        """Positions that the longest prompt and `target` tokens take."""
+        return int(self.starts.max()) + target
 
     def rows(self, indices: list[int]) -> Batch:
         """Some of the rows, cut to the longest of them."""
         inputs = {name: value[indices] for name, value in self.inputs.items()}
         if self.lengths is not None:
             inputs["source_ids"] = inputs["source_ids"][:, : int(self.lengths[indices].max())]
+        if "prompt_ids" in inputs:
+            inputs["prompt_ids"] = inputs["prompt_ids"][:, : max(1, int(self.starts[indices].max()))]
         return Batch(inputs, self.target_ids[indices])
 
     def at(self, index: int) -> Tensor:
-        """`[rows]`, every row at that target position."""
-        return torch.full((len(self.target_ids),), index)
+        """`[rows]`, the position of every row's target token of that index."""
+        return self.starts + index
 
     def real(self, size: int) -> Tensor:
         """`[rows, size]`, True at the real positions of a source axis of that size."""
@@ -70,6 +83,14 @@ def random_pictures(rows: int, side: int, target: int, vocabulary: int, seed: in
     return Batch({"pixels": pixels}, _random_target(rows, target, vocabulary, draw))
 
 
+def random_prompts(lengths: tuple[int, ...], target: int, vocabulary: int, seed: int) -> Batch:
+    """Prompts of these lengths, 0 among them, of random ids, in the padding as well."""
+    draw = torch.Generator().manual_seed(seed)
+    prompt_ids = torch.randint(SPECIAL, vocabulary, (len(lengths), max(1, *lengths)), generator=draw)
+    inputs = {"prompt_ids": prompt_ids, "prompt_lengths": torch.tensor(lengths)}
+    return Batch(inputs, _random_target(len(lengths), target, vocabulary, draw))
+
+
 def _random_target(rows: int, target: int, vocabulary: int, draw: torch.Generator) -> Tensor:
     target_ids = torch.randint(SPECIAL, vocabulary, (rows, target), generator=draw)
     target_ids[:, 0] = BOS
@@ -80,20 +101,25 @@ def start(model: Generator, inputs: Tensors, capacity: int) -> tuple[dict[str, T
     """Statics and states by name before the first step, states along the target axis with the given capacity."""
     known = {**inputs, **model.encode(inputs)}
     rows = len(next(iter(inputs.values())))
-    states = {
-        state.name: known[state.initial]
-        if state.initial is not None
-        else torch.zeros(rows, *(axis if isinstance(axis, int) else capacity for axis in state.axes[1:]))
-        for state in model.signature.states
-    }
+    states = {state.name: _initial(state, known, rows, capacity) for state in model.signature.states}
     return {static.name: known[static.name] for static in model.signature.statics}, states
+
+
+def _initial(state: State, known: Tensors, rows: int, capacity: int) -> Tensor:
+    given = None if state.initial is None else known[state.initial]
+    if given is not None and state.write != "at_position":
+        return given
+    room = torch.zeros(rows, *(axis if isinstance(axis, int) else capacity for axis in state.axes[1:]))
+    if given is not None:
+        room[tuple(map(slice, given.shape))] = given
+    return room
 
 
 @torch.no_grad()
 def unroll(model: Generator, batch: Batch) -> tuple[Tensor, Tensor | None]:
     """Logits `[rows, target, vocabulary]` and attention `[rows, target, source]` of one `step` after another."""
     target = batch.target_ids.shape[1]
-    statics, states = start(model, batch.inputs, target)
+    statics, states = start(model, batch.inputs, batch.room(target))
     logits, maps = [], []
     for index in range(target):
         scores, states, attention = model.step(batch.target_ids[:, index], batch.at(index), statics, states)
@@ -118,7 +144,7 @@ def graph_inputs(model: Generator, kind: GraphKind, batch: Batch, step: int, k: 
     """Inputs of one graph; for a step graph those of position `step`, rows having reached it one after another."""
     known = {**batch.inputs, "target_ids": batch.target_ids}
     if kind in ("step", "explain_step"):
-        statics, states = start(model, batch.inputs, batch.target_ids.shape[1])
+        statics, states = start(model, batch.inputs, batch.room(batch.target_ids.shape[1]))
         for index in range(step):
             _, states, _ = model.step(batch.target_ids[:, index], batch.at(index), statics, states)
         known |= {"token_ids": batch.target_ids[:, step], "position": batch.at(step), "k": torch.tensor(k)}
@@ -136,7 +162,7 @@ def blank_unwritten(model: Generator, output: str, value: np.ndarray, batch: Bat
             continue
         axis = next(index for index, name in enumerate(state.axes) if name in ("source", "target"))
         size = value.shape[axis]
-        grown = np.broadcast_to(np.arange(size) <= step, (len(value), size))
+        grown = np.arange(size) <= batch.at(step).numpy()[:, None]
         written = grown if state.axes[axis] == "target" else batch.real(size).numpy()
         trailing = (1,) * (value.ndim - axis - 1)
         return np.where(written.reshape(len(value), *(1,) * (axis - 1), size, *trailing), value, np.float32(0))
@@ -161,7 +187,7 @@ class SlotRollout:
     ) -> None:
         self._encoder = Encoder(encode, signature, "cpu")
         self._k = k
-        self.slots = Slots(signature, slots, dict.fromkeys(capacity_axes(signature), 16), CpuStorage)
+        self.slots = Slots(signature, slots, dict.fromkeys(capacity_axes(signature), _LONGEST), CpuStorage)
         self._stepper = Stepper(step, self.slots, "cpu", k)
         self.rows: list[int] = []
         self._steps: dict[int, int] = {}
@@ -181,7 +207,7 @@ class SlotRollout:
         """Feed every live row its next known token; returns its log-probabilities `[vocabulary]` by row."""
         for slot, row in enumerate(self.rows):
             self._stepper.token_ids[slot] = batch.target_ids[row, self._steps[row]]
-            self._stepper.positions[slot] = self._steps[row]
+            self._stepper.positions[slot] = batch.starts[row] + self._steps[row]
         candidates, scores = self._stepper.step(self._k)
         found = {}
         for slot, row in enumerate(self.rows):

@@ -12,7 +12,7 @@ from contract.signature import Attention, GenerateSignature
 from contract.signature import Tensor as TensorSpec
 from models.architecture import Generator, Tensors
 from models.layers.dropout import Dropout
-from models.layers.transformer import EncoderLayer, sinusoids
+from models.layers.transformer import EncoderLayer, check_heads, sinusoids
 from models.layers.transformer_decoder import Memory, TransformerDecoder, embed, embed_step
 from models.registry import ArchitectureConfig, register
 
@@ -34,8 +34,7 @@ class TransformerConfig(ArchitectureConfig):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
-        if self.hidden_size % self.num_heads or self.hidden_size % 2:
-            raise ValueError(f"hidden_size {self.hidden_size} must be even and divisible by num_heads {self.num_heads}")
+        check_heads(self.hidden_size, self.num_heads)
         if self.share_embeddings and self.source_vocabulary_size != self.target_vocabulary_size:
             raise ValueError("share_embeddings needs one vocabulary for both languages (tokenizer: joint: true)")
         return self

@@ -13,7 +13,7 @@ from contract.signature import GenerateSignature
 from models.architecture import Tensors
 from models.image_generator import ImageGenerator, ImageGeneratorConfig, Taught
 from models.layers.dropout import Dropout
-from models.layers.transformer import sinusoids
+from models.layers.transformer import check_heads, sinusoids
 from models.layers.transformer_decoder import Memory, TransformerDecoder, embed, embed_step
 from models.registry import register
 
@@ -31,8 +31,7 @@ class TransformerCaptionerConfig(ImageGeneratorConfig):
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
-        if self.hidden_size % self.num_heads or self.hidden_size % 2:
-            raise ValueError(f"hidden_size {self.hidden_size} must be even and divisible by num_heads {self.num_heads}")
+        check_heads(self.hidden_size, self.num_heads)
         return self
 
 

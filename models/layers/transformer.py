@@ -20,6 +20,7 @@ from models.layers.exportable import (
     self_attention,
     split_heads,
 )
+from models.layers.local_attention import local_attention, windowed_step
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -30,6 +31,16 @@ def sinusoids(length: int, hidden_size: int) -> Tensor:
     rates = torch.exp(torch.arange(half) * (-math.log(10_000.0) / max(half - 1, 1)))
     angles = torch.arange(length)[:, None] * rates[None]
     return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def check_heads(hidden_size: int, num_heads: int) -> None:
+    """Whether the sizes of a Transformer go together.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if hidden_size % num_heads or hidden_size % 2:
+        raise ValueError(f"hidden_size {hidden_size} must be even and divisible by num_heads {num_heads}")
 
 
 class StepMemory(NamedTuple):
@@ -44,11 +55,16 @@ class StepMemory(NamedTuple):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention of a sequence over itself, with one matrix for queries, keys and values."""
+    """Multi-head attention of a sequence over itself, with one matrix for queries, keys and values.
 
-    def __init__(self, hidden_size: int, num_heads: int) -> None:
+    Where it is causal, a `window` lets each position see no more than so many, itself among them (Parmar et al. 2018);
+    then a cache of as many positions is enough, written in a circle.
+    """
+
+    def __init__(self, hidden_size: int, num_heads: int, window: int | None = None) -> None:
         super().__init__()
         self.num_heads = num_heads
+        self.window = window
         self.query_key_value = nn.Linear(hidden_size, 3 * hidden_size)
         self.output = nn.Linear(hidden_size, hidden_size)
         nn.init.xavier_uniform_(self.query_key_value.weight, gain=1 / math.sqrt(2))
@@ -56,20 +72,37 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """`x [rows, time, hidden]` → same shape; each row sees its first `lengths [rows]`, None means causal."""
-        projected: Tensor = self.output(self_attention(self.query_key_value(x), lengths, self.num_heads))
-        return projected
+        return self._attend(self.query_key_value(x), lengths)
 
     def weights(self, x: Tensor, lengths: Tensor) -> Tensor:
         """What each position looks at: `[rows, time, time]`, the mean over heads; sums to 1 over the last axis."""
         query, key, _ = self.query_key_value(x).chunk(3, dim=-1)
         return mean_weights(split_heads(query, self.num_heads), split_heads(key, self.num_heads), lengths)
 
+    def fill(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Causal: `x [rows, time, hidden]` → same shape, and the caches of its steps, `[rows, heads, time, size]`."""
+        query_key_value = self.query_key_value(x)
+        _, key, value = query_key_value.chunk(3, dim=-1)
+        return self._attend(query_key_value, None), split_heads(key, self.num_heads), split_heads(value, self.num_heads)
+
     def step(
         self, x: Tensor, position: Tensor, capacity: Tensor, keys: Tensor, values: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """`x [rows, 1, hidden]` at `position [rows]`, caches `[rows, heads, target, size]` → output and caches."""
-        attended, keys, values = cached_attention(self.query_key_value(x), keys, values, position, capacity)
+        query_key_value = self.query_key_value(x)
+        if self.window is None:
+            attended, keys, values = cached_attention(query_key_value, keys, values, position, capacity)
+        else:
+            attended, keys, values = windowed_step(query_key_value, keys, values, position)
         return self.output(attended), keys, values
+
+    def _attend(self, query_key_value: Tensor, lengths: Tensor | None) -> Tensor:
+        if self.window is None or lengths is not None:
+            attended = self_attention(query_key_value, lengths, self.num_heads)
+        else:
+            attended = local_attention(query_key_value, self.window, self.num_heads)
+        projected: Tensor = self.output(attended)
+        return projected
 
 
 class CrossAttention(nn.Module):
@@ -136,23 +169,67 @@ class FeedForward(nn.Module):
         return mapped
 
 
-class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward, each normalised first and added to its input."""
+class PreNormLayer(nn.Module):
+    """Self-attention and feed-forward, each normalised first and added to its input: what layers of all kinds share."""
 
     def __init__(
-        self, hidden_size: int, num_heads: int, feed_forward_size: int, dropout: float, activation_dropout: float
+        self,
+        hidden_size: int,
+        num_heads: int,
+        feed_forward_size: int,
+        dropout: float,
+        activation_dropout: float,
+        window: int | None = None,
     ) -> None:
         super().__init__()
         self.self_attention_norm = nn.LayerNorm(hidden_size)
-        self.self_attention = SelfAttention(hidden_size, num_heads)
+        self.self_attention = SelfAttention(hidden_size, num_heads, window)
         self.feed_forward_norm = nn.LayerNorm(hidden_size)
         self.feed_forward = FeedForward(hidden_size, feed_forward_size, activation_dropout)
         self.dropout = Dropout(dropout)
 
+    def attend(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """The first half: `x [rows, time, hidden]`, `lengths [rows]` (None: causal) → same shape as `x`."""
+        return x + self.dropout(self.self_attention(self.self_attention_norm(x), lengths))
+
+    def attend_step(
+        self, x: Tensor, position: Tensor, capacity: Tensor, keys: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The first half of one position of every row: `x [rows, 1, hidden]` → its next value, and the caches."""
+        attended, keys, values = self.self_attention.step(self.self_attention_norm(x), position, capacity, keys, values)
+        return x + attended, keys, values
+
+    def feed(self, x: Tensor) -> Tensor:
+        """The last part, on each position alone: `x [rows, time, hidden]` → same shape."""
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+
+class EncoderLayer(PreNormLayer):
+    """A layer that reads a sequence."""
+
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """`x [rows, source, hidden]`, `lengths [rows]` (None: causal) → same shape as `x`."""
-        x = x + self.dropout(self.self_attention(self.self_attention_norm(x), lengths))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        return self.feed(self.attend(x, lengths))
+
+
+class CausalLayer(PreNormLayer):
+    """A layer that writes a sequence, without a source: each position sees itself and those before."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x [rows, time, hidden]` → same shape."""
+        return self.feed(self.attend(x, None))
+
+    def fill(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`x [rows, time, hidden]` → the same as `forward`, and the caches, `[rows, heads, time, size]` each."""
+        attended, keys, values = self.self_attention.fill(self.self_attention_norm(x))
+        return self.feed(x + attended), keys, values
+
+    def step(
+        self, x: Tensor, position: Tensor, capacity: Tensor, keys: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One position of every row: `x [rows, 1, hidden]` → its next value, and the caches after it."""
+        x, keys, values = self.attend_step(x, position, capacity, keys, values)
+        return self.feed(x), keys, values
 
 
 class PostNormLayer(nn.Module):
@@ -175,27 +252,28 @@ class PostNormLayer(nn.Module):
         return normalised
 
 
-class DecoderLayer(nn.Module):
-    """Causal self-attention, attention over the memory and feed-forward, each normalised first and added."""
+class DecoderLayer(PreNormLayer):
+    """A layer that writes a sequence from a source: between its two parts stands attention over the memory."""
 
     def __init__(
-        self, hidden_size: int, num_heads: int, feed_forward_size: int, dropout: float, activation_dropout: float
+        self,
+        hidden_size: int,
+        num_heads: int,
+        feed_forward_size: int,
+        dropout: float,
+        activation_dropout: float,
+        window: int | None = None,
     ) -> None:
-        super().__init__()
-        self.self_attention_norm = nn.LayerNorm(hidden_size)
-        self.self_attention = SelfAttention(hidden_size, num_heads)
+        super().__init__(hidden_size, num_heads, feed_forward_size, dropout, activation_dropout, window)
         self.cross_attention_norm = nn.LayerNorm(hidden_size)
         self.cross_attention = CrossAttention(hidden_size, num_heads)
-        self.feed_forward_norm = nn.LayerNorm(hidden_size)
-        self.feed_forward = FeedForward(hidden_size, feed_forward_size, activation_dropout)
-        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, memory_key: Tensor, memory_value: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """`x [rows, target, hidden]` → its next value, and the query side of the attention over the memory."""
-        x = x + self.dropout(self.self_attention(self.self_attention_norm(x), None))
+        x = self.attend(x, None)
         query = self.cross_attention_norm(x)
         x = x + self.dropout(self.cross_attention(query, memory_key, memory_value, lengths))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), query
+        return self.feed(x), query
 
     def step(
         self,
@@ -207,8 +285,6 @@ class DecoderLayer(nn.Module):
         memory: StepMemory,
     ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
         """One position of every row: `x [rows, 1, hidden]` → its next value; caches and memory after it."""
-        attended, keys, values = self.self_attention.step(self.self_attention_norm(x), position, capacity, keys, values)
-        x = x + attended
+        x, keys, values = self.attend_step(x, position, capacity, keys, values)
         attended, memory_keys, memory_values = self.cross_attention.step(self.cross_attention_norm(x), memory)
-        x = x + attended
-        return x + self.feed_forward(self.feed_forward_norm(x)), (keys, values, memory_keys, memory_values)
+        return self.feed(x + attended), (keys, values, memory_keys, memory_values)

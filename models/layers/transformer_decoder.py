@@ -18,14 +18,16 @@ from models.layers.transformer import DecoderLayer, StepMemory
 Memory = list[tuple[Tensor, Tensor]]
 """Keys and values of every layer, `[rows, heads, source, hidden / heads]`."""
 
-_KINDS = ("key", "value")
+KINDS = ("key", "value")
+"""What a layer keeps of each position, and what its names end with."""
 
 
 class TransformerDecoder(nn.ModuleList):
     """Decoder layers, and the tensors by which they step.
 
     States: a key and a value cache per layer, and the memory projected for it, which no step changes; statics: what
-    stands at the memory's last position.
+    stands at the memory's last position. With a `window` each position sees so many, itself among them, and the caches
+    are windows too.
     """
 
     def __init__(
@@ -36,18 +38,20 @@ class TransformerDecoder(nn.ModuleList):
         feed_forward_size: int,
         dropout: float,
         activation_dropout: float,
+        window: int | None = None,
     ) -> None:
-        shape = (hidden_size, num_heads, feed_forward_size, dropout, activation_dropout)
+        shape = (hidden_size, num_heads, feed_forward_size, dropout, activation_dropout, window)
         super().__init__(DecoderLayer(*shape) for _ in range(layers))
         self.hidden_size = hidden_size
         self.num_heads = num_heads
+        self.window = window
 
     def statics(self) -> tuple[TensorSpec, ...]:
         """The statics, as the signature lists them."""
         return tuple(
             TensorSpec(name=f"layer.{i}.last_{kind}", dtype="float32", axes=("rows", 1, self.hidden_size))
             for i in range(len(self))
-            for kind in _KINDS
+            for kind in KINDS
         )
 
     def states(self, source: Axis) -> tuple[State, ...]:
@@ -56,14 +60,9 @@ class TransformerDecoder(nn.ModuleList):
         return tuple(
             state
             for i in range(len(self))
-            for kind in _KINDS
+            for kind in KINDS
             for state in (
-                State(
-                    name=f"layer.{i}.{kind}",
-                    dtype="float32",
-                    axes=("rows", heads, "target", size),
-                    write="at_position",
-                ),
+                cache_state(f"layer.{i}.{kind}", heads, size, window=self.window),
                 State(
                     name=f"layer.{i}.memory_{kind}",
                     dtype="float32",
@@ -83,7 +82,7 @@ class TransformerDecoder(nn.ModuleList):
         rows = torch.arange(lengths.shape[0], device=lengths.device)  # len() would freeze the axis in the export
         encoded = {}
         for i, parts in enumerate(memory):
-            for kind, projected in zip(_KINDS, parts, strict=True):
+            for kind, projected in zip(KINDS, parts, strict=True):
                 encoded[f"layer.{i}.memory_{kind}"] = projected
                 last = projected[rows, :, lengths - 1]
                 encoded[f"layer.{i}.last_{kind}"] = last.flatten(1).unsqueeze(1)
@@ -136,6 +135,17 @@ class TransformerDecoder(nn.ModuleList):
             x, after = layer.step(x, here, capacity, keys, values, memory)
             following |= zip(names, after, strict=True)
         return x, following
+
+
+def cache_state(name: str, heads: int, size: int, *, window: int | None = None, initial: str | None = None) -> State:
+    """The cache of one layer's keys or values, of all positions or a window of them.
+
+    Each step goes on with it, from `initial` where there is a prompt.
+    """
+    axis, write = ("target", "at_position") if window is None else (window, "circular")
+    return State.model_validate(
+        {"name": name, "dtype": "float32", "axes": ("rows", heads, axis, size), "initial": initial, "write": write}
+    )
 
 
 def embed(embedding: nn.Module, ids: Tensor, positions: Tensor) -> Tensor:
