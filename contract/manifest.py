@@ -14,7 +14,13 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from contract.preprocessing import PREPROCESSING, ImagePreprocessing, Preprocessing, TextPreprocessing
+from contract.preprocessing import (
+    PREPROCESSING,
+    ImagePreprocessing,
+    PixelPreprocessing,
+    Preprocessing,
+    TextPreprocessing,
+)
 from contract.signature import Frozen, GenerateSignature, GraphKind, PredictSignature, Tensor
 from contract.tasks import TaskName, check_task
 
@@ -92,10 +98,13 @@ class Variant(Frozen):
 
 
 class SpecialIds(Frozen):
-    """Ids of the target vocabulary that steer decoding. Without `eos`, generation stops at the asked length."""
+    """Ids of the target vocabulary that steer decoding. Without `eos`, generation stops at the asked length.
+
+    `unk` is what stands for a text that the vocabulary lacks; intensities lack none.
+    """
 
     pad: int = Field(ge=0)
-    unk: int = Field(ge=0)
+    unk: int | None = Field(default=None, ge=0)
     bos: int = Field(ge=0)
     eos: int | None = Field(default=None, ge=0)
 
@@ -222,6 +231,12 @@ class Manifest(Frozen):
     def image(self) -> ImagePreprocessing:
         """Preprocessing of an image-to-text model; only for one."""
         assert isinstance(self.preprocessing, ImagePreprocessing), f"{self.name} is a model for {self.task!r}"
+        return self.preprocessing
+
+    @property
+    def pixels(self) -> PixelPreprocessing:
+        """Preprocessing of an image-to-image model; only for one."""
+        assert isinstance(self.preprocessing, PixelPreprocessing), f"{self.name} is a model for {self.task!r}"
         return self.preprocessing
 
     @property

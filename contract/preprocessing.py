@@ -129,6 +129,24 @@ class PromptPreprocessing(Frozen):
         return (self.tokenizer,)
 
 
+class PixelPreprocessing(Frozen):
+    """A picture to a picture, drawn intensity by intensity.
+
+    A square of `size` pixels a side is drawn: the rest of the picture that was sent, fitted to such a square, or that
+    picture anew from `source_size` pixels a side.
+    """
+
+    kind: Literal["pixels"] = "pixels"
+    size: int = Field(gt=0)
+    fit: Fit
+    source_size: int | None = Field(default=None, gt=0)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of the bundle that hold it: none are needed."""
+        return ()
+
+
 Preprocessing = (
     TextPreprocessing
     | LabelPreprocessing
@@ -137,6 +155,7 @@ Preprocessing = (
     | StoryPreprocessing
     | ImagePreprocessing
     | PromptPreprocessing
+    | PixelPreprocessing
 )
 
 PREPROCESSING: dict[TaskName, str] = {
@@ -147,5 +166,7 @@ PREPROCESSING: dict[TaskName, str] = {
     "answer": "story",
     "caption": "image",
     "generate": "prompt",
+    "complete-image": "pixels",
+    "upscale": "pixels",
 }
 """Task → the kind of preprocessing it needs."""

@@ -6,7 +6,9 @@ from typing import Literal
 
 from contract.signature import Frozen, GenerateSignature, PredictSignature, Signature
 
-TaskName = Literal["translate", "classify", "tag", "recommend", "caption", "generate", "answer"]
+TaskName = Literal[
+    "translate", "classify", "tag", "recommend", "caption", "generate", "answer", "complete-image", "upscale"
+]
 
 
 class Task(Frozen):
@@ -55,6 +57,8 @@ TASKS: dict[TaskName, Task] = {
         ),
         Task(name="caption", shape="generate", inputs=(("pixels",),)),
         Task(name="generate", shape="generate", inputs=(("prompt_ids", "prompt_lengths"),)),
+        Task(name="complete-image", shape="generate", inputs=(("prompt_ids", "prompt_lengths"),)),
+        Task(name="upscale", shape="generate", inputs=(("pixels",),)),
     )
 }
 

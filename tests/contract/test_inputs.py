@@ -73,6 +73,7 @@ def test_a_prompt_without_a_start_is_refused() -> None:
         ("recommend", session_row([1], [], EXCLUDE, 2)),
         ("answer", story_row([[1], [2, 3]], [4])),
         ("generate", prompt_row([2, 5])),
+        ("complete-image", prompt_row([256, 0, 255])),
     ],
 )
 def test_rows_are_those_of_the_tasks(task: str, row: Row) -> None:
