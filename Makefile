@@ -35,7 +35,7 @@ service_tests := tests/contract tests/service
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup serve test test-all fuzz check train export bench load no-torch
+.PHONY: help setup serve test test-all fuzz check train export results bench load no-torch
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ train: need-CONFIG $(dev_ready) ## Train a model into runs/ (CONFIG=models/confi
 
 export: need-RUN $(dev_ready) ## Turn a training run into a verified bundle (RUN=runs/NAME OUTPUT=artifacts/NAME)
 	$(dev_python) -m export $(RUN) --output $(OUTPUT) $(ARGS)
+
+results: $(dev_ready) ## Fill docs/results.md from recorded runs (ARGS="run" trains and records what comparisons lack)
+	$(dev_python) -m export.results $(or $(ARGS),render)
 
 bench: $(dev_ready) ## Compare the runtime with CTranslate2 on the same weights and sentences
 	$(dev_python) -m loadtest.bench $(ARGS)

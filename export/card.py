@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 from contract.manifest import Manifest, Variant
 from contract.preprocessing import (
@@ -14,6 +13,7 @@ from contract.preprocessing import (
     TextPreprocessing,
 )
 from contract.tasks import TaskName
+from export.markdown import table
 
 CARD = "MODEL_CARD.md"
 
@@ -86,7 +86,7 @@ def _facts(manifest: Manifest) -> str:
         rows.insert(1, ("pictures", f"{kept} to {side} × {side} pixels, in {down} × {across} regions"))
     if isinstance(preprocessing, LabelPreprocessing):
         rows.insert(1, ("labels", ", ".join(preprocessing.labels)))
-    return _table(("", ""), rows)
+    return table(("", ""), rows)
 
 
 def _scores(manifest: Manifest) -> str:
@@ -96,7 +96,7 @@ def _scores(manifest: Manifest) -> str:
         (score.metric, f"{score.value:.2f}", f"{score.data}, {score.split}", score.precision, score.note)
         for score in manifest.scores
     ]
-    return _table(("metric", "value", "data", "precision", "note"), rows)
+    return table(("metric", "value", "data", "precision", "note"), rows)
 
 
 def _variants(manifest: Manifest) -> str:
@@ -111,11 +111,9 @@ def _variants(manifest: Manifest) -> str:
         )
         for variant in manifest.variants
     ]
-    table = _table(
-        ("precision", "runs on", "status", "size", "difference from PyTorch", "tolerance of the proof"), rows
-    )
+    told = table(("precision", "runs on", "status", "size", "difference from PyTorch", "tolerance of the proof"), rows)
     return (
-        f"{table}\n\nThe difference is the largest absolute one from PyTorch in fp32 over the golden inputs, in "
+        f"{told}\n\nThe difference is the largest absolute one from PyTorch in fp32 over the golden inputs, in "
         "log-probability or an output's own unit. `python -m service verify` repeats the proof on any machine: its "
         "numbers must be within the tolerance of PyTorch's, or for int8 of those found at export. *Unproven* graphs "
         "have not been run on the hardware they are meant for."
@@ -131,8 +129,8 @@ def _speed(manifest: Manifest) -> str:
         (precision, f"{1000 * speed.latency_seconds:.3g} ms", f"{speed.rows_per_second:,.0f}")
         for precision, speed in measured
     ]
-    table = _table(("precision", "one at a time", f"a second, with {waiting} waiting"), rows)
-    return f"{table}\n\nValidation examples through the engine alone, in processor time: one thread, {processor}."
+    told = table(("precision", "one at a time", f"a second, with {waiting} waiting"), rows)
+    return f"{told}\n\nValidation examples through the engine alone, in processor time: one thread, {processor}."
 
 
 def _usage(manifest: Manifest) -> str:
@@ -167,8 +165,3 @@ def _unit(manifest: Manifest) -> str:
 def _megabytes(manifest: Manifest, variant: Variant) -> float:
     own = [file.bytes for name, file in manifest.files.items() if name.startswith(f"{variant.precision}/")]
     return sum(own) / 1e6
-
-
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [header, ("---",) * len(header), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

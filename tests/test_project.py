@@ -14,7 +14,7 @@ import yaml
 from importlinter import cli as importlinter
 
 ROOT = Path(__file__).resolve().parent.parent
-VERBS = ["help", "setup", "serve", "test", "test-all", "fuzz", "check", "train", "export", "bench", "load"]
+VERBS = ["help", "setup", "serve", "test", "test-all", "fuzz", "check", "train", "export", "results", "bench", "load"]
 
 
 @pytest.fixture(scope="module")

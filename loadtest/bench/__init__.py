@@ -1,4 +1,4 @@
-"""The numbers of docs/results.md: `python -m loadtest.bench` measures all of them, `… NAME` one.
+"""The numbers of docs/performance.md: `python -m loadtest.bench` measures all of them, `… NAME` one.
 
 - `runtime`    the decoding engine against CTranslate2 in one process, on the same weights
 - `batching`   continuous against static batching on the same graphs

@@ -1,7 +1,7 @@
-"""The numbers of docs/results.md: all of them, or one.
+"""The numbers of docs/performance.md: all of them, or one.
 
-Each is shown, saved as JSON under reports/bench/ and written into docs/results.md. Sentences are those of Multi30k's
-test_2016_flickr where --data or SEQSERVE_DATA names the folder of the data sets, else captions shipped here.
+Each is shown, saved as JSON under reports/bench/ and written into docs/performance.md. Sentences are those of
+Multi30k's test_2016_flickr where --data or SEQSERVE_DATA names the folder of the data sets, else captions shipped here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from rich.console import Console
 
 from contract.manifest import BundleError, Score
 from contract.text import BOS, EOS, UNK, TextCodec
+from export.markdown import MarkerError
 from loadtest.bench.corpus import DATA_VARIABLE, CorpusError, load_corpus
 from loadtest.bench.measure import describe_machine
-from loadtest.bench.results import DOCUMENT, REPORTS, MarkerError, fill_document, save_json
+from loadtest.bench.results import DOCUMENT, REPORTS, fill_document, save_json
 from loadtest.bench.table import Table
 from loadtest.pictures import NoPicturesError
 from service.runtime.bundle import Bundle

@@ -1,23 +1,19 @@
-"""Where results go: JSON under `reports/bench/`, and tables between markers in docs/results.md."""
+"""Where results go: JSON under `reports/bench/`, and tables between markers in docs/performance.md."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from export.markdown import fill
 from loadtest.bench.measure import Machine
 from loadtest.bench.table import Table
 
 REPORTS = Path("reports/bench")
-DOCUMENT = Path("docs/results.md")
-
-
-class MarkerError(ValueError):
-    """The document has no place for a result."""
+DOCUMENT = Path("docs/performance.md")
 
 
 def save_json(name: str, machine: Machine, result: Any) -> Path:
@@ -35,13 +31,8 @@ def fill_document(document: Path, name: str, machine: Machine, tables: Sequence[
     Raises:
         MarkerError: the document has no such pair of markers.
     """
-    text = document.read_text(encoding="utf-8")
-    start, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
-    pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
-    if not pattern.search(text):
-        raise MarkerError(f"{document} has no place for {name!r}: it lacks {start} … {end}")
     body = "\n\n".join([*(table.markdown() for table in tables), describe(machine)])
-    document.write_text(pattern.sub(lambda _: f"{start}\n{body}\n{end}", text), encoding="utf-8")
+    document.write_text(fill(document.read_text("utf-8"), f"bench:{name}", body), "utf-8")
 
 
 def describe(machine: Machine) -> str:

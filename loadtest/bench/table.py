@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from rich.table import Table as RichTable
 
+from export.markdown import table
+
 
 @dataclass(frozen=True)
 class Table:
@@ -18,15 +20,13 @@ class Table:
 
     def markdown(self) -> str:
         """As Markdown, figures to the right."""
-        rule = ["---", *("---:" for _ in self.columns[1:])]
-        lines = [f"| {' | '.join(cells)} |" for cells in (self.columns, rule, *self.rows)]
-        return "\n".join([f"{self.caption}:", "", *lines])
+        return f"{self.caption}:\n\n{table(self.columns, self.rows, figures=len(self.columns) - 1)}"
 
     def rich(self) -> RichTable:
         """For the terminal."""
-        table = RichTable(title=self.caption, title_justify="left")
+        shown = RichTable(title=self.caption, title_justify="left")
         for index, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if index else "left")
+            shown.add_column(column, justify="right" if index else "left")
         for row in self.rows:
-            table.add_row(*row)
-        return table
+            shown.add_row(*row)
+        return shown

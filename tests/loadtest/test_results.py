@@ -14,11 +14,12 @@ from pydantic import TypeAdapter
 
 from contract.images import read_pixels
 from contract.manifest import Score
+from export.markdown import MarkerError
 from loadtest.bench import compare, overhead, startup
 from loadtest.bench.corpus import Bleu, Corpus, CorpusError, load_corpus
 from loadtest.bench.measure import Machine, Spread, cpu_seconds, describe_machine, percentile
 from loadtest.bench.quality import Judged, Quality, measure_quality
-from loadtest.bench.results import DOCUMENT, MarkerError, fill_document, save_json
+from loadtest.bench.results import DOCUMENT, fill_document, save_json
 from loadtest.bench.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +67,7 @@ def test_results_replace_what_stood_between_their_markers(tmp_path: Path) -> Non
     assert text.endswith("<!-- bench:b -->x<!-- /bench:b -->\n")
     fill_document(document, "a", MACHINE, [TABLE])
     assert document.read_text() == text
-    with pytest.raises(MarkerError, match="no place for 'c'"):
+    with pytest.raises(MarkerError, match="no place for 'bench:c'"):
         fill_document(document, "c", MACHINE, [TABLE])
 
 

@@ -1,0 +1,95 @@
+"""`python -m export.results record RUN… | run COMPARISON… | render`: the matrix of docs/results.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+Data = Annotated[Path | None, typer.Option(help="Data folder; default: the variable SEQSERVE_DATA.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of training; default: all cores.")]
+
+
+@app.command()
+def record(
+    runs: Annotated[list[Path], typer.Argument(help="Finished runs: runs/NAME.")],
+    data: Data = None,
+    again: Annotated[bool, typer.Option("--again", help="Also those that are recorded already.")] = False,
+    threads: Threads = None,
+) -> None:
+    """Measure finished runs and write their records, those that have none yet."""
+    from export.results.measure import record_run
+    from export.results.record import fingerprint, load_records, save_record
+    from models.training.run import load_run
+
+    _use_threads(threads)
+    known = load_records()
+    for path in runs:
+        run = load_run(path, data)
+        name = run.config.name
+        if not again and name in known and known[name].config == fingerprint(run.config):
+            typer.echo(f"{name}: recorded already")
+            continue
+        typer.echo(f"{name}: {save_record(record_run(run, name, _reporter(name)))}")
+
+
+@app.command("run")
+def run_comparisons(
+    comparisons: Annotated[list[str] | None, typer.Argument(help="Names; default: all in models/comparisons.")] = None,
+    data: Data = None,
+    most: Annotated[int | None, typer.Option(min=1, help="Stop after so many runs.")] = None,
+    threads: Threads = 1,
+) -> None:
+    """Train and record what comparisons lack; stopped at any point, it goes on from there."""
+    from export.results.comparison import comparison_names, load_comparison
+    from export.results.queue import work_off
+    from models.training.config import data_root
+
+    _use_threads(threads)
+    done = 0
+    for name in comparisons or comparison_names():
+        left = None if most is None else most - done
+        if left != 0:
+            done += work_off(name, load_comparison(name), data_root(data), typer.echo, most=left)
+    typer.echo(f"{done} runs recorded")
+
+
+@app.command()
+def render() -> None:
+    """Write the tables and plots of the documents from the records."""
+    from export.results.render import write_documents
+
+    for path in write_documents():
+        typer.echo(str(path))
+
+
+def _reporter(run: str) -> Callable[[str], None]:
+    """Tells what is being done with a run."""
+    return lambda stage: typer.echo(f"{run}: {stage}")
+
+
+def _use_threads(threads: int | None) -> None:
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def main() -> None:
+    """Run the command; faults of a run, its config or its data end it with one line instead of a traceback."""
+    from export.errors import ExportError
+    from export.markdown import MarkerError
+    from models.data.lines import DataError
+    from models.registry import ConfigError
+
+    try:
+        app()
+    except (ConfigError, DataError, ExportError, MarkerError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

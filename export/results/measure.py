@@ -1,0 +1,128 @@
+"""From a finished run to its record: scores of its splits, and what an export of it weighs, errs and takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from math import isnan, nan
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from contract.manifest import Manifest, Precision, Variant
+from export.errors import ExportError
+from export.pipeline import Options, export_bundle
+from export.results.lengths import bleu_by_length
+from export.results.record import Bucket, Exported, Record, Training, fingerprint
+from export.runs import from_run
+from models.registry import ConfigError
+from models.tasks.translate.data import read_split
+from models.tasks.translate.evaluate import translate
+from models.training.config import Hardware, NoSplitError, Split
+from models.training.report import read_metrics
+from models.training.run import RESULT, Run
+
+_ALL: tuple[Precision, ...] = ("fp32", "int8", "fp16")
+_SINGLE: tuple[Precision, ...] = ("fp32", "fp16")
+_ANY_DROP = 100.0
+"""Points that int8 may cost: a record says what it costs, and does not refuse it."""
+
+Report = Callable[[str], None]
+
+
+def record_run(
+    run: Run[Any, Any], name: str, report: Report, *, export: bool = True, by_source_length: bool = False
+) -> Record:
+    """Measure a finished run.
+
+    Args:
+        run: what to measure.
+        name: what its record goes by.
+        report: is told what is being done.
+        export: whether to try what its bundle weighs, errs and takes.
+        by_source_length: whether to take BLEU by the length of the source too, of a translator.
+
+    Raises:
+        ConfigError: the run lacks a file, or its config does not fit its data.
+        ExportError: not even fp32 can be exported.
+        DataError: a file of the data is missing or broken.
+    """
+    training = _training(run)
+    report("validation")
+    validation = _scores(run, "validation")
+    report("test")
+    try:
+        test = _scores(run, "test")
+    except NoSplitError:
+        test = {}
+    exported, missing = _exported(run, report) if export else ((), "")
+    return Record(
+        run=name,
+        config=fingerprint(run.config),
+        task=run.config.task,
+        architecture=run.config.architecture_name,
+        seed=run.config.seed,
+        parameters=sum(parameter.numel() for parameter in run.model.parameters()),
+        training=training,
+        validation=validation,
+        test=test,
+        exported=exported,
+        not_exported=missing,
+        by_source_length=_buckets(run) if by_source_length else (),
+    )
+
+
+def _training(run: Run[Any, Any]) -> Training:
+    rows = read_metrics(run.path)
+    if not rows:
+        raise ConfigError(f"{run.path} has no metrics: it was not trained here")
+    judged = f"validation_{run.task.scores[0]}"
+    processor = sum(row.get("processor_seconds", nan) for row in rows)
+    result = run.path / RESULT
+    hardware = Hardware(**json.loads(result.read_text("utf-8"))["hardware"]) if result.is_file() else None
+    return Training(
+        epochs=len(rows),
+        planned_epochs=run.config.training.epochs,
+        best_epoch=1 + int(max(rows, key=lambda row: row[judged])["epoch"]),
+        seconds=round(sum(row["seconds"] for row in rows), 1),
+        processor_seconds=None if isnan(processor) else round(processor, 1),
+        hardware=hardware,
+    )
+
+
+def _scores(run: Run[Any, Any], split: Split) -> dict[str, float]:
+    found = run.task.evaluate(run, split)
+    return {name: value for name, value in found.items() if isinstance(value, float)}
+
+
+def _buckets(run: Run[Any, Any]) -> tuple[Bucket, ...]:
+    pairs = read_split(run.config.data, run.root, "test")
+    sources, references = [source for source, _ in pairs], [target for _, target in pairs]
+    return bleu_by_length(sources, translate(run, sources), references)
+
+
+def _exported(run: Run[Any, Any], report: Report) -> tuple[tuple[Exported, ...], str]:
+    """Each precision that can be had, and why int8 cannot where it cannot."""
+    material = from_run(run)
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / run.config.name
+        try:
+            manifest = export_bundle(material, target / "1", Options(_ALL, _ALL, metric_drop=_ANY_DROP), report)
+            missing = ""
+        except ExportError as error:
+            report(f"once more without int8: {error}")
+            manifest = export_bundle(material, target / "1", Options(_SINGLE, _SINGLE), report)
+            missing = f"int8: {error}"
+    return tuple(_measured(manifest, variant) for variant in manifest.variants), missing
+
+
+def _measured(manifest: Manifest, variant: Variant) -> Exported:
+    own = [file.bytes for name, file in manifest.files.items() if name.startswith(f"{variant.precision}/")]
+    return Exported(
+        precision=variant.precision,
+        status=variant.status,
+        bytes=sum(own),
+        max_error=variant.max_error,
+        metrics=variant.metrics,
+        speed=variant.speed,
+    )

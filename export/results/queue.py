@@ -1,0 +1,45 @@
+"""Trains and records what is not recorded yet, one run after the other; stopped at any point, it goes on from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from export.results.comparison import Comparison, Planned, planned_runs
+from export.results.measure import Report, record_run
+from export.results.record import RECORDS, Record, fingerprint, load_records, save_record
+from models.training.config import Hardware
+from models.training.run import load_run
+from models.training.trainer import train
+
+RUNS = Path("runs")
+
+
+def missing(planned: Iterable[Planned], records: dict[str, Record]) -> Iterator[Planned]:
+    """The runs without a record, or with that of another config."""
+    for one in planned:
+        record = records.get(one.run)
+        if record is None or record.config != fingerprint(one.config):
+            yield one
+
+
+def work_off(
+    name: str, comparison: Comparison, data: Path, report: Report, *, most: int | None = None, runs: Path = RUNS
+) -> int:
+    """Train, measure and record the missing runs of a comparison, `most` of them at most; returns how many.
+
+    Raises:
+        ConfigError: a variant is not a valid config, or its run folder holds a run of another one.
+        DataError: a file of the data is missing or broken.
+        ExportError: a run that is to be exported cannot be.
+    """
+    waiting = list(missing(planned_runs(name, comparison), load_records(RECORDS)))[:most]
+    hardware = Hardware(accelerator="cpu", precision=comparison.precision)
+    for one in waiting:
+        report(f"{one.run}: training")
+        folder = runs / "comparisons" / name
+        run = load_run(train(one.config, data, folder, hardware=hardware, progress=False), data)
+        report(f"{one.run}: measuring")
+        record = record_run(run, one.run, report, export=one.exported, by_source_length=comparison.by_source_length)
+        report(f"{one.run}: {save_record(record)}")
+    return len(waiting)

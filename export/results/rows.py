@@ -1,0 +1,148 @@
+"""From records to cells: what was measured of a row, over its seeds, and how far it is from what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from contract.manifest import Precision
+from export.results.comparison import Comparison, run_name
+from export.results.matrix import Group, Metric, Row
+from export.results.record import Exported, Record
+
+_CPU: tuple[Precision, ...] = ("fp32", "int8")
+_ALL: tuple[Precision, ...] = ("fp32", "int8", "fp16")
+_NONE = "–"
+
+Metrics = Mapping[str, Metric]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A row and the records behind it, at least one; `planned` is how many there are to be, one for each seed."""
+
+    group: Group
+    row: Row
+    records: Sequence[Record]
+    planned: int = 1
+
+    @property
+    def exported(self) -> Mapping[Precision, Exported]:
+        """What the export of one of them brought."""
+        return {made.precision: made for record in self.records for made in record.exported}
+
+    def values(self, metric: str) -> list[float]:
+        """A score of each seed."""
+        return [record.scores[metric] for record in self.records]
+
+    def mean(self, metric: str) -> float:
+        """A score, averaged over seeds."""
+        return fmean(self.values(metric))
+
+
+def runs_of(group: Group, row: Row, comparisons: Mapping[str, Comparison]) -> list[str]:
+    """The runs that a row stands for."""
+    if group.comparison is None:
+        return [row.of]
+    return [run_name(group.comparison, row.of, seed) for seed in comparisons[group.comparison].seeds]
+
+
+def recorded(
+    groups: Sequence[Group], records: Mapping[str, Record], comparisons: Mapping[str, Comparison]
+) -> Iterator[Recorded]:
+    """The rows that have a record at least, in order."""
+    for group in groups:
+        for row in group.rows:
+            runs = runs_of(group, row, comparisons)
+            if found := [records[run] for run in runs if run in records]:
+                yield Recorded(group, row, found, len(runs))
+
+
+def quality(row: Recorded, metrics: Metrics) -> str:
+    """Scores by their titles; of several seeds mean and standard deviation."""
+    scores = ", ".join(f"{metrics[metric].title} {_spread(row.values(metric))}" for metric in row.group.metrics)
+    done = len(row.records)
+    return scores if done == row.planned else f"{scores} ({done} of {row.planned} seeds)"
+
+
+def misses(row: Recorded, metrics: Metrics) -> dict[str, float]:
+    """By how much each published figure that can be compared is missed, in its own units."""
+    published = row.row.published
+    if published is None or not published.compared:
+        return {}
+    behind = {
+        metric: (row.mean(metric) - figure) * (1 if metrics[metric].falling else -1)
+        for metric, figure in published.figures.items()
+    }
+    return {metric: round(points, 2) for metric, points in behind.items() if round(points, 2) > 0}
+
+
+def beside(row: Recorded, metrics: Metrics) -> str:
+    """The published figures, whose they are, and how far the row is from them."""
+    published = row.row.published
+    if published is None:
+        return _NONE
+    figures = ", ".join(f"{metrics[metric].title} {figure:g}" for metric, figure in published.figures.items())
+    told = f"{figures} ({published.source})"
+    if not published.compared:
+        return told
+    missed = misses(row, metrics)
+    if not missed:
+        return f"{told}: reached"
+    return f"{told}: {', '.join(f'{metrics[metric].title} missed by {by:.2f}' for metric, by in missed.items())}"
+
+
+def parameters(row: Recorded) -> str:
+    """In thousands or millions."""
+    count = row.records[0].parameters
+    return f"{count / 1e6:.2f} M" if count >= 1e6 else f"{count / 1e3:,.0f} k"
+
+
+def training_time(row: Recorded) -> str:
+    """Processor time where it was counted, else time on the clock."""
+    counted = [record.training.processor_seconds for record in row.records]
+    known = [seconds for seconds in counted if seconds is not None]
+    if len(known) == len(counted):
+        return f"{_duration(fmean(known))} CPU"
+    return _duration(fmean(record.training.seconds for record in row.records))
+
+
+def sizes(row: Recorded) -> str:
+    """Megabytes of the bundle in fp32, int8 and fp16."""
+    return _each(row, _ALL, lambda made: f"{made.bytes / 1e6:.1f}")
+
+
+def errors(row: Recorded) -> str:
+    """Largest difference from PyTorch in fp32 and int8."""
+    return _each(row, _CPU, lambda made: _NONE if made.max_error is None else f"{made.max_error:.1g}")
+
+
+def latency(row: Recorded) -> str:
+    """Milliseconds of one example at a time on one core in fp32 and int8."""
+    return _each(row, _CPU, lambda made: f"{1000 * made.speed.latency_seconds:.3g}" if made.speed else _NONE)
+
+
+def rate(row: Recorded) -> str:
+    """Examples a second on one core with 32 waiting, in fp32 and int8."""
+    return _each(row, _CPU, lambda made: f"{made.speed.rows_per_second:,.0f}" if made.speed else _NONE)
+
+
+def _each(row: Recorded, precisions: Sequence[Precision], cell: Callable[[Exported], str]) -> str:
+    exported = row.exported
+    if not exported:
+        return _NONE
+    return " / ".join(cell(exported[precision]) if precision in exported else _NONE for precision in precisions)
+
+
+def _spread(values: Sequence[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
+    return f"{fmean(values):.2f} ± {stdev(values):.2f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
