@@ -99,7 +99,15 @@ def predict(
     ] = None,
     length_penalty: Annotated[float | None, typer.Option(help="of texts written: else the bundle's default.")] = None,
     max_length: Annotated[int | None, typer.Option(help="of texts written: longest output, in tokens.")] = None,
-    top_k: Annotated[int | None, typer.Option(min=1, help="classify, recommend: how many labels or items.")] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(min=1, help="classify, recommend: how many labels or items; generate: draw from so many."),
+    ] = None,
+    top_p: Annotated[float | None, typer.Option(help="generate: draw from the fewest tokens of this share.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="generate: 0 takes the likeliest token each time.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="generate: of the first line; those of the others follow it.")
+    ] = None,
     exclude_seen: Annotated[bool, typer.Option(help="recommend: leave out the session's own items.")] = False,
     truncate: Annotated[bool, typer.Option(help="translate, classify, tag: cut what is beyond the limit.")] = False,
     precision: Annotated[str | None, typer.Option(help="fp32, int8 or fp16; else the provider's own choice.")] = None,
@@ -107,8 +115,8 @@ def predict(
 ) -> None:
     """Lines from standard input through a model to standard output, in order, without a server.
 
-    A line is a text, the path of a picture, or a session of item ids. Translations and captions come out as text, all
-    else as JSON.
+    A line is a text, the path of a picture, a session of item ids, or a prompt, as a JSON string where it has several
+    lines. Translations and captions come out as text, all else as JSON.
     """
     from service.predict import predict_lines
     from service.runtime.errors import RefusalError
@@ -118,6 +126,9 @@ def predict(
         "length_penalty": length_penalty,
         "max_length": max_length,
         "top_k": top_k,
+        "top_p": top_p,
+        "temperature": temperature,
+        "seed": seed,
         "exclude_seen": exclude_seen or None,
         "truncate": truncate or None,
     }

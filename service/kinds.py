@@ -14,6 +14,7 @@ from service.runtime.oneshot import OneShotEngine, OneShotSettings
 from service.settings import Settings
 from service.tasks.caption import Captioner
 from service.tasks.classify import Classifier
+from service.tasks.generate import Composer
 from service.tasks.limits import RequestLimits
 from service.tasks.recommend import Recommender
 from service.tasks.tag import Tagger
@@ -116,8 +117,11 @@ def _one_shot(bundle: Bundle, settings: Settings) -> tuple[OneShotEngine, ModelM
 
 TRANSLATE = _kind("translate", _decoding, Translator)
 CAPTION = _kind("caption", _decoding, Captioner)
+GENERATE = _kind("generate", _decoding, Composer)
 CLASSIFY = _kind("classify", _one_shot, Classifier)
 TAG = _kind("tag", _one_shot, Tagger)
 RECOMMEND = _kind("recommend", _one_shot, Recommender)
 
-KINDS: dict[TaskName, Kind[object]] = {kind.task: kind for kind in (TRANSLATE, CAPTION, CLASSIFY, TAG, RECOMMEND)}
+KINDS: dict[TaskName, Kind[object]] = {
+    kind.task: kind for kind in (TRANSLATE, CAPTION, GENERATE, CLASSIFY, TAG, RECOMMEND)
+}

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from contract.items import ItemId
 from contract.tasks import TaskName
 from service.api.schemas.classify import prediction_reply
+from service.api.schemas.generate import generation_reply
 from service.api.schemas.recommend import recommendation_reply
 from service.api.schemas.tag import tagging_reply
 from service.catalogue import load_model
@@ -23,8 +24,9 @@ from service.kinds import Model
 from service.runtime.requests import Ticket
 from service.runtime.session import configure_threads
 from service.settings import Settings
-from service.tasks import caption, classify, recommend, tag, translate
-from service.tasks.errors import BadOptionError, TaskRefusalError
+from service.tasks import caption, classify, generate, recommend, tag, translate
+from service.tasks.errors import BadOptionError, PromptError, TaskRefusalError
+from service.tasks.sampling import of_item
 from service.tasks.work import Task, Work
 
 AnyTask = Task[Any, Any, Any, Any, Any]
@@ -43,8 +45,9 @@ class Form:
 def predict_lines(folder: Path, lines: list[str], options: Mapping[str, object], settings: Settings) -> Iterator[str]:
     """What becomes of each line, in order; empty lines stay empty.
 
-    A line is a text, the path of a picture file, or a session: item ids with spaces between them, or a JSON list.
-    Translations and captions are written as text, anything else as the JSON object that the service would reply.
+    A line is a text, the path of a picture file, a session (item ids with spaces between them, or a JSON list), or a
+    prompt, as a JSON string where it has several lines. Translations and captions are written as text, anything else as
+    the JSON object that the service would reply.
 
     Raises:
         BundleError: the folder is not a bundle that runs here.
@@ -78,7 +81,7 @@ def _predict(model: Model[Any], lines: list[str], given: Mapping[str, object], q
         return "" if work is None else form.write(work.result([ticket.future.result() for ticket in tickets]))
 
     for number, line in enumerate(lines, start=1):
-        work = _read(task, form, line, options, number) if line.strip() else None
+        work = _read(task, form, line, of_item(options, number - 1), number) if line.strip() else None
         while submitted and work is not None and waiting + work.rows > queue:
             yield first()
         tickets = [task.engine.submit(request) for request in work.requests(None, 0)] if work else []
@@ -122,6 +125,15 @@ def _text(_task: AnyTask, line: str) -> str:
     return line
 
 
+def _prompt(_task: AnyTask, line: str) -> str:
+    if not line.startswith('"'):
+        return line
+    try:
+        return str(json.loads(line))
+    except ValueError as error:
+        raise PromptError(f"not a JSON string: {error}", "prompt") from error
+
+
 def _file(_task: AnyTask, line: str) -> bytes:
     try:
         return Path(line.strip()).expanduser().read_bytes()
@@ -136,6 +148,7 @@ def _json(reply: Callable[[Any], BaseModel]) -> Callable[[Any], str]:
 _FORMS: dict[TaskName, Form] = {
     "translate": Form(translate.Options, _text, lambda found: found.best.text),
     "caption": Form(caption.Options, _file, lambda found: found.best.text),
+    "generate": Form(generate.Options, _prompt, _json(generation_reply)),
     "classify": Form(classify.Options, _text, _json(prediction_reply)),
     "tag": Form(tag.Options, _text, _json(tagging_reply)),
     "recommend": Form(recommend.Options, _session, _json(recommendation_reply)),

@@ -18,6 +18,7 @@ from service.api.errors import (
     from_status,
 )
 from service.api.gate import METRICS_PATH, Gate, context_of
+from service.api.generate import SEED_HEADER, add_generate_routes
 from service.api.life import Life
 from service.api.models import add_model_routes
 from service.api.recommend import add_recommend_routes
@@ -55,6 +56,7 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
     add_tag_routes(app, life, settings)
     add_translate_routes(app, life, settings)
     add_caption_routes(app, life, settings)
+    add_generate_routes(app, life, settings)
     add_model_routes(app, life)
     _add_metrics(app, life)
     if settings.docs:
@@ -68,7 +70,7 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
         allow_headers=("Content-Type", "X-Request-ID", "X-Request-Timeout"),
-        expose_headers=("X-Request-ID", "Retry-After"),
+        expose_headers=("X-Request-ID", "Retry-After", SEED_HEADER),
     )
 
 

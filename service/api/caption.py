@@ -27,6 +27,7 @@ from service.kinds import CAPTION, Model
 from service.runtime.requests import GenerateRequest, Generation
 from service.settings import Settings
 from service.tasks.caption import Caption, Captioner
+from service.tasks.growing import GrowingParagraph
 from service.tasks.overlay import draw_overlay
 
 PATH, STREAM_PATH, OVERLAY_PATH = "/v1/caption", "/v1/caption/stream", "/v1/caption/overlay"
@@ -70,7 +71,8 @@ def add_caption_routes(app: FastAPI, life: Life, settings: Settings) -> None:
         """Describe a picture and send the sentence as it grows: only what no later word can change is sent."""
         model = pick(body, request)
         job = await prepare(model, body, request)
-        return await stream(job, [""], lambda found: _reply(model, found), request)
+        growing = GrowingParagraph(model.task.codec, [""])
+        return await stream(job, growing, lambda found: _reply(model, found), request)
 
     async def caption_overlay(body: CaptionOverlayRequest, request: Request) -> Response:
         """Describe a picture, and draw for each word what the model looked at."""

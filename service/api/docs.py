@@ -21,6 +21,8 @@ from service.settings import Settings
 _ASSETS = Path(bentoml.__file__).parent / "_internal" / "server" / "static_content"
 _OPENAPI_URL = "/v1/openapi.json"
 _ASSETS_URL = "/v1/docs/assets"
+_ITEMS = ("text", "session", "prompt")
+"""Fields of requests that hold an item or a list of them, beside pictures."""
 
 
 def request_headers() -> dict[str, Any]:
@@ -101,7 +103,7 @@ def _describe(app: FastAPI, settings: Settings) -> dict[str, Any]:
 def _bound(fields: dict[str, Any], settings: Settings) -> None:
     """Add the bounds that are settings; those of a model are at `/v1/models`."""
     pictures = FIELD in fields
-    items = fields[FIELD] if pictures else fields.get("text") or fields["session"]
+    items = next(fields[name] for name in (FIELD, *_ITEMS) if name in fields)
     for either in items.get("anyOf", [items]):
         if "minItems" in either:
             either["maxItems"] = settings.max_images if pictures else settings.max_items

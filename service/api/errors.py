@@ -48,6 +48,8 @@ _KINDS = (
     Kind("unsupported-media-type", 415, "The body is of a type that is not taken"),
     Kind("invalid-request", 422, "The request is not acceptable"),
     Kind("invalid-image", 422, "The picture cannot be read"),
+    Kind("invalid-prompt", 422, "The prompt cannot be read"),
+    Kind("invalid-tune", 422, "What was written is no tune"),
     Kind("empty-text", 422, "The text is empty"),
     Kind("input-too-long", 422, "The input is too long"),
     Kind("too-many-sentences", 422, "Too many sentences in one request"),

@@ -17,6 +17,7 @@ from service.kinds import Model
 from service.runtime.errors import DeadlineExceededError
 from service.settings import Settings
 from service.tasks.errors import BadOptionError, TooManySentencesError
+from service.tasks.sampling import of_item
 from service.tasks.work import Task, Work
 
 _INLINE_LENGTH = 4_000
@@ -70,7 +71,10 @@ class Job(Generic[RequestT, OutcomeT, ResultT]):
         def read() -> tuple[list[Work[RequestT, OutcomeT, ResultT]], float]:
             started = time.perf_counter()
             fields = [field] if len(items) == 1 else [f"{field}.{index}" for index in range(len(items))]
-            works = [model.task.read(item, options, name) for item, name in zip(items, fields, strict=True)]
+            works = [
+                model.task.read(item, of_item(options, index), name)
+                for index, (item, name) in enumerate(zip(items, fields, strict=True))
+            ]
             return works, time.perf_counter() - started
 
         long = reading is None and sum(map(len, items)) > _INLINE_LENGTH

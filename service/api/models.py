@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from contract.manifest import DecodingDefaults, Licence, Limits, Manifest, Precision, Score, Speed
-from contract.preprocessing import Fit, ImagePreprocessing
+from contract.preprocessing import Fit, ImagePreprocessing, Notation
 from contract.tasks import TaskName
 from service.api.life import Life
 from service.catalogue import Catalogue, UnknownModelError
@@ -38,6 +38,7 @@ class ModelSummary(BaseModel):
     provider: Literal["cpu", "cuda"] = Field(description="where it runs")
     precision: Precision = Field(description="the precision it runs in")
     image: ImageReply | None = Field(None, description="of a model that looks at pictures: how it does")
+    notation: Notation | None = Field(None, description="of a model that goes on from prompts: what it writes")
     explains: bool = Field(description="whether it has attention to explain with")
     limits: Limits = Field(description="largest size of each axis that the model has")
     scores: list[Score] = Field(description="how good it is, on which data")
@@ -103,6 +104,7 @@ def _summary(model: Model[object], catalogue: Catalogue) -> ModelSummary:
         default=catalogue.is_default(model),
         **_languages(manifest),
         image=_image(manifest),
+        notation=getattr(manifest.preprocessing, "notation", None),
         provider=model.bundle.provider,
         precision=model.bundle.variant.precision,
         explains=manifest.signature.explains,

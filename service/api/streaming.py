@@ -16,7 +16,6 @@ from service.api.job import Job
 from service.api.waiting import Progress, follow
 from service.runtime.requests import GenerateRequest, Generation
 from service.tasks.growing import GrowingParagraph
-from service.tasks.writing import Writer
 
 Reply = Callable[[list[Any]], BaseModel]
 
@@ -29,13 +28,13 @@ def stream_reply(path: str, example: str) -> dict[int | str, dict[str, Any]]:
 
 
 async def stream(
-    job: Job[GenerateRequest, Generation, Any], separators: list[str], reply: Reply, request: Request
+    job: Job[GenerateRequest, Generation, Any], paragraph: GrowingParagraph, reply: Reply, request: Request
 ) -> EventStream:
     """Have a job's one item written, and what is certain sent at once.
 
     Args:
         job: the item's; each of its rows writes a text.
-        separators: what follows each of these texts.
+        paragraph: these texts, which have yet to grow.
         reply: what is told in the end.
         request: whose stream it is.
 
@@ -46,28 +45,25 @@ async def stream(
     requests = job.requests(context.deadline)
     progress = follow(job.model.task.engine, requests, request.receive, context.deadline)
     first = await anext(progress)
-    return EventStream(_events(job, separators, reply, first, progress, context))
+    return EventStream(_events(job, paragraph, reply, first, progress, context))
 
 
 async def _events(
     job: Job[GenerateRequest, Generation, Any],
-    separators: list[str],
+    paragraph: GrowingParagraph,
     reply: Reply,
     first: Progress,
     progress: AsyncGenerator[Progress],
     context: RequestContext,
 ) -> AsyncIterator[bytes]:
     """The events, text after text. What goes wrong after the head is an event as well."""
-    writer = job.model.task
-    assert isinstance(writer, Writer)
-    paragraph = GrowingParagraph(writer.codec, separators)
     generations: dict[int, Generation] = {}
 
     def heard(step: Progress) -> str:
         if step.generation is None:
             return paragraph.push(step.index, step.ids)
         generations[step.index] = step.generation
-        return paragraph.finish(step.index, writer.text(step.generation.hypotheses[0]))
+        return paragraph.finish(step.index, step.generation.hypotheses[0].token_ids)
 
     try:
         async with aclosing(progress):
@@ -76,7 +72,7 @@ async def _events(
             async for step in progress:
                 if text := heard(step):
                     yield piece_event(text)
-        found = await job.results([generations[index] for index in range(len(separators))], context.deadline)
+        found = await job.results([generations[index] for index in sorted(generations)], context.deadline)
         yield event("done", reply(found).model_dump_json(exclude_none=True).encode())
     except ClientGoneError:
         context.status = CLIENT_GONE

@@ -35,5 +35,7 @@ class Threads:
 
 EXPLAINING = Threads(1, "explain")
 """One at a time: an attention map is for looking at, and must not take the cores from the work."""
+TUNES = Threads(2, "tunes")
+"""Two: each waits for a program that plays a tune, for some 30 ms."""
 PICTURES = Threads(2, "pictures")
 """Two: a decoder may take nearly half a gigabyte for the largest picture there may be (`contract.images`)."""

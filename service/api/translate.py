@@ -18,6 +18,7 @@ from service.api.schemas.translate import (
 from service.api.streaming import stream, stream_reply
 from service.kinds import TRANSLATE, Model
 from service.settings import Settings
+from service.tasks.growing import GrowingParagraph
 from service.tasks.translate import Options, Paragraph, Translation, Translator
 
 _STREAM_EXAMPLE = (
@@ -58,8 +59,8 @@ def add_translate_routes(app: FastAPI, life: Life, settings: Settings) -> None:
         job = await Job.prepare(model, [body.text], options, "text", settings)
         (work,) = job.works
         assert isinstance(work, Paragraph)
-        separators = [piece.sentence.separator for piece in work.pieces]
-        return await stream(job, separators, lambda found: _reply(model, found, options), request)
+        growing = GrowingParagraph(model.task.codec, [piece.sentence.separator for piece in work.pieces])
+        return await stream(job, growing, lambda found: _reply(model, found, options), request)
 
 
 def _reply(model: Model[Translator], found: list[Translation], options: Options) -> TranslateReply:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from contract.manifest import BundleError, Manifest, Precision, Variant, latest_version, load_manifest
-from contract.preprocessing import ImagePreprocessing, TextPreprocessing
+from contract.preprocessing import ImagePreprocessing, PromptPreprocessing, TextPreprocessing
 from contract.signature import GenerateSignature, GraphKind, Signature
 from contract.text import TextCodec
 from service.runtime.session import InferenceSession, Provider, ProviderChoice, create_session, resolve_provider
@@ -45,8 +45,10 @@ class Bundle:
 
     @cached_property
     def target(self) -> TextCodec:
-        """The tokenizer that a generate model writes with; the source's own where they are one."""
+        """The tokenizer that a generate model writes with; the one that it reads with where they are one."""
         preprocessing = self.manifest.preprocessing
+        if isinstance(preprocessing, PromptPreprocessing):
+            return TextCodec.load(self.folder / preprocessing.tokenizer)
         assert isinstance(preprocessing, TextPreprocessing | ImagePreprocessing), "one-shot models write no text"
         joint = isinstance(preprocessing, TextPreprocessing) and len(set(preprocessing.files)) == 1
         return self.source if joint else TextCodec.load(self.folder / preprocessing.target_tokenizer)

@@ -4,6 +4,8 @@
 - `errors`, `limits`  what a task refuses
 - `writing`    what tasks have in common whose model writes text
 - `translate`  text → sentences → ids → the engine's requests → translations
+- `sampling`   what tasks have in common whose model draws what it writes
+- `generate`   a prompt → ids → the engine's request → the text that goes on from it
 - `growing`    text that grows token by token and is never taken back
 - `attention`  attention maps of translations
 - `caption`    picture → pixels → the engine's request → captions

@@ -28,6 +28,12 @@ class TextTooLongError(TaskRefusalError):
     reason = "input-too-long"
 
 
+class PromptError(TaskRefusalError):
+    """A prompt holds what the model cannot read."""
+
+    reason = "invalid-prompt"
+
+
 class PictureError(TaskRefusalError):
     """What was sent is no picture that can be read."""
 

@@ -10,11 +10,14 @@ _HALF_A_CHARACTER = "\ufffd"
 
 
 class GrowingText:
-    """Turns ids that arrive bit by bit into pieces of text whose concatenation is the text of all ids."""
+    """Turns ids that arrive bit by bit into pieces of text whose concatenation is the text of all ids.
 
-    def __init__(self, codec: TextCodec) -> None:
+    Those of a `prompt` come first, and are given out with the first piece.
+    """
+
+    def __init__(self, codec: TextCodec, prompt: Sequence[int] = ()) -> None:
         self._codec = codec
-        self._ids: list[int] = []
+        self._ids = list(prompt)
         self._given = ""
 
     def push(self, ids: list[int]) -> str:
@@ -35,11 +38,16 @@ class GrowingText:
 
 
 class GrowingParagraph:
-    """Sentences that grow side by side and are heard one after the other, each followed by its separator."""
+    """Sentences that grow side by side and are heard one after the other, each followed by its separator.
 
-    def __init__(self, codec: TextCodec, separators: Sequence[str]) -> None:
+    Each may go on from a prompt, which is part of it.
+    """
+
+    def __init__(self, codec: TextCodec, separators: Sequence[str], prompts: Sequence[Sequence[int]] = ()) -> None:
+        self._codec = codec
         self._separators = separators
-        self._sentences = [GrowingText(codec) for _ in separators]
+        self._prompts = prompts or [()] * len(separators)
+        self._sentences = [GrowingText(codec, prompt) for prompt in self._prompts]
         self._unheard = [""] * len(separators)
         self._ended = [False] * len(separators)
         self._turn = 0
@@ -49,8 +57,9 @@ class GrowingParagraph:
         self._unheard[index] += self._sentences[index].push(ids)
         return self._hear()
 
-    def finish(self, index: int, text: str) -> str:
-        """The finished text of sentence `index`; returns the text that may be heard now."""
+    def finish(self, index: int, ids: list[int]) -> str:
+        """All ids of sentence `index`; returns the text that may be heard now."""
+        text = self._codec.decode([*self._prompts[index], *ids])
         self._unheard[index] += self._sentences[index].finish(text) + self._separators[index]
         self._ended[index] = True
         return self._hear()

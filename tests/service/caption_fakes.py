@@ -16,7 +16,7 @@ from contract.signature import Attention, GenerateSignature, State, Tensor
 from service.kinds import Model
 from service.metrics import DecodingMetrics
 from service.runtime.bundle import Bundle
-from service.runtime.requests import Array
+from service.runtime.requests import Array, GenerateRequest
 from service.tasks.caption import Captioner
 from service.tasks.limits import RequestLimits
 from tests.service.fakes import SENTENCES, FakeEngine, make_bundle, make_codec
@@ -29,8 +29,8 @@ COLOURS = ("black", "red", "lime", "yellow")
 class FakeCaptionEngine(FakeEngine):
     """Says one of four sentences, by whether a picture has red and green; looks at one region after the other."""
 
-    def spell(self, inputs: Mapping[str, Array]) -> list[int]:
-        red, green, _ = inputs["pixels"].mean(axis=(0, 1)) > 100
+    def spell(self, request: GenerateRequest) -> list[int]:
+        red, green, _ = request.inputs["pixels"].mean(axis=(0, 1)) > 100
         return make_codec().encode(SENTENCES[int(red) + 2 * int(green)]).ids
 
     def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:

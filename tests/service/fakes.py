@@ -212,9 +212,9 @@ class FakeEngine(FakeQueue):
         if request.search.beam_size > self.slots:
             raise BeamTooWideError(request.search.beam_size, self.slots)
 
-    def spell(self, inputs: Mapping[str, Array]) -> list[int]:
+    def spell(self, request: GenerateRequest) -> list[int]:
         """What is said of an input."""
-        return [int(i) for i in inputs["source_ids"][:-1]]
+        return [int(i) for i in request.inputs["source_ids"][:-1]]
 
     def explain(self, inputs: Mapping[str, Array], token_ids: list[list[int]]) -> NDArray[np.float32]:
         rows, source = max(map(len, token_ids)) + 1, len(inputs["source_ids"])
@@ -222,7 +222,7 @@ class FakeEngine(FakeQueue):
 
     def work(self, ticket: FakeTicket) -> None:
         request = ticket.request
-        ids = self.spell(request.inputs)
+        ids = self.spell(request)
         finished = len(ids) < request.search.max_length
         ids = ids[: request.search.max_length]
         for count, token in enumerate(ids if request.on_tokens else ()):

@@ -21,7 +21,8 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def _as_list(value: object) -> object:
+def as_list(value: object) -> object:
+    """One text or a list, as a list."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, list):
@@ -31,7 +32,7 @@ def _as_list(value: object) -> object:
 
 Texts = Annotated[
     list[str],
-    BeforeValidator(_as_list),
+    BeforeValidator(as_list),
     WithJsonSchema({"anyOf": [_SAYING_SOMETHING, {"type": "array", "items": _SAYING_SOMETHING, "minItems": 1}]}),
 ]
 """One text or a list of texts, as a list."""

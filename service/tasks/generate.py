@@ -1,0 +1,158 @@
+"""Generation: a prompt → ids → the engine's request → the text that goes on from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contract import tunes
+from contract.inputs import prompt_row
+from contract.preprocessing import PromptPreprocessing
+from service.runtime.bundle import Bundle
+from service.runtime.decoding import DecodingEngine
+from service.runtime.requests import GenerateRequest, Generation, Search
+from service.tasks.errors import BadOptionError, PromptError, TextTooLongError, check_characters
+from service.tasks.limits import RequestLimits
+from service.tasks.sampling import SamplingOptions, draw
+
+
+@dataclass(frozen=True)
+class Options(SamplingOptions):
+    """How to write. `max_length` is the most tokens to be added to the prompt; None adds as many as the model can."""
+
+    max_length: int | None = None
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What was written.
+
+    `text` begins with the prompt, as the model read it. `tune` is the text as an ABC file of its own, where the model
+    writes tunes and this is one that has a key. `score` is the mean log-probability of a token, of which `length` were
+    written, the end left out. `unfinished`: the model would have gone on.
+    """
+
+    text: str
+    tune: str | None
+    score: float
+    length: int
+    seed: int
+    unfinished: bool
+
+
+class Composer:
+    """What stands before and after the model of one bundle."""
+
+    def __init__(self, bundle: Bundle, engine: DecodingEngine, limits: RequestLimits | None = None) -> None:
+        self.engine = engine
+        self.codec = bundle.target
+        self._manifest = bundle.manifest
+        self._limits = limits or RequestLimits()
+        preprocessing = bundle.manifest.preprocessing
+        assert isinstance(preprocessing, PromptPreprocessing)
+        self._notation = preprocessing.notation
+
+    @property
+    def writes_tunes(self) -> bool:
+        """Whether what it writes can be played."""
+        return self._notation == "abc"
+
+    def read(self, text: str, options: Options, field: str) -> Prompt:
+        """A prompt as the work that it is; it may be empty. `field` names it in errors.
+
+        Raises:
+            PromptError: the model cannot read it.
+            TextTooLongError: it leaves no place for what is to be written.
+            BadOptionError: as for `draw`, or more is to be written than there is place for.
+        """
+        ids = self._ids(text, field)
+        limit = self._manifest.limits.of("target")
+        left = limit - len(ids) + 1
+        if left < 1:
+            detail = f"the prompt has {len(ids) - 1} tokens, which with what follows may be {limit}: shorten it"
+            raise TextTooLongError(detail, field)
+        if options.max_length is not None and options.max_length > left:
+            detail = (
+                f"{options.max_length} tokens after a prompt of {len(ids) - 1} are more than this model's limit of "
+            )
+            raise BadOptionError(f"{detail}{limit}: ask for {left} at most", "max_length")
+        return Prompt(self, ids, draw(options, self._manifest, options.max_length or left), options.seed)
+
+    def write(self, prompt: Prompt, generation: Generation) -> Passage:
+        """The text that became of a prompt."""
+        best = generation.hypotheses[0]
+        text = self.codec.decode([*prompt.text_ids, *best.token_ids])
+        ends = self._manifest.special_ids.eos is not None
+        tune = self._tune(text, prompt.seed) if self.writes_tunes else None
+        return Passage(text, tune, best.score, len(best.token_ids), prompt.seed, ends and not best.finished)
+
+    def _ids(self, text: str, field: str) -> list[int]:
+        """BOS and what follows it."""
+        check_characters(text, self._limits.characters, field)
+        if self.writes_tunes:
+            try:
+                text = tunes.prompt(text)
+            except ValueError as error:
+                raise PromptError(str(error), field) from error
+        encoding = self.codec.encode(text)
+        unknown = {
+            text[start:end]
+            for i, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+            if i == self.codec.unk
+        }
+        if unknown:
+            told = ", ".join(map(repr, sorted(unknown)[:10]))
+            raise PromptError(f"model {self._manifest.name!r} does not know {told}: leave them out", field)
+        return [self.codec.bos, *encoding.ids]
+
+    def _tune(self, text: str, seed: int) -> str | None:
+        try:
+            return tunes.complete(text, f"Tune {seed}")
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt's work: what the model goes on from, BOS first, and how."""
+
+    composer: Composer
+    ids: list[int]
+    search: Search
+    seed: int
+
+    @property
+    def text_ids(self) -> list[int]:
+        """The prompt's own ids."""
+        return self.ids[1:]
+
+    @property
+    def size(self) -> int:
+        """Tokens that the model reads."""
+        return len(self.ids)
+
+    @property
+    def rows(self) -> int:
+        """A prompt is one row."""
+        return 1
+
+    @property
+    def explains(self) -> bool:
+        """There is nothing that it looked at but itself."""
+        return False
+
+    def requests(self, deadline: float | None, group: int) -> list[GenerateRequest]:
+        """The row, whose first step reads the last token."""
+        return [
+            GenerateRequest(
+                prompt_row(self.ids),
+                self.search,
+                deadline,
+                group=group,
+                first_token=self.ids[-1],
+                start=len(self.ids) - 1,
+            )
+        ]
+
+    def result(self, outcomes: list[Generation]) -> Passage:
+        """The text."""
+        return self.composer.write(self, outcomes[0])
