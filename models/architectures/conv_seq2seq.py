@@ -51,8 +51,8 @@ class ConvSeq2Seq(Generator):
 
     Statics: the encoder's outputs (`keys`), their sum with the embedded source (`values`), the source's lengths.
     States: of each decoder layer the inputs that its next convolution still reads (`window`). The target embedding is
-    the output projection too. Two measures of the paper serve its optimiser and are needless with Adam's, which is blind
-    to the length of a gradient: weight normalisation, and gradients of the encoder divided by twice the decoder's layers.
+    the output projection too. What the paper does for its optimiser's sake is needless with Adam's, which is blind to
+    the length of a gradient: weight normalisation, and the encoder's gradients divided by twice the decoder's layers.
     """
 
     config: ConvSeq2SeqConfig
