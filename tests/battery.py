@@ -52,6 +52,8 @@ class Battery(ArchitectureBattery):
     """Base class of the tests of generators; the fixture `graph` too is made once for each variant."""
 
     task: ClassVar[TaskName] = "translate"
+    vocabulary: ClassVar[int] = VOCABULARY
+    """Number of ids that the architecture chooses from."""
     vocabularies = {"source_vocabulary_size": VOCABULARY, "target_vocabulary_size": VOCABULARY}
 
     @classmethod
@@ -91,7 +93,7 @@ class Battery(ArchitectureBattery):
         for tensor in declared:
             assert encoded[tensor.name].shape == tuple(sizes.get(axis, axis) for axis in tensor.axes), tensor.name
             assert encoded[tensor.name].dtype == getattr(torch, tensor.dtype), tensor.name
-        assert logits.shape == (len(LENGTHS), TARGET, VOCABULARY)
+        assert logits.shape == (len(LENGTHS), TARGET, self.vocabulary)
 
     def test_gradient_reaches_every_parameter(self, model: Generator) -> None:
         batch = self.batch(LENGTHS, TARGET, seed=2)
@@ -138,7 +140,7 @@ class Battery(ArchitectureBattery):
         batch = self.batch(LENGTHS, LONG_TARGET, seed=6)
         with torch.no_grad():
             expected = model(batch.inputs, batch.target_ids).log_softmax(dim=-1).numpy()
-        rollout = SlotRollout(model.signature, graph("encode"), graph("step"), slots=len(LENGTHS), k=VOCABULARY)
+        rollout = SlotRollout(model.signature, graph("encode"), graph("step"), slots=len(LENGTHS), k=self.vocabulary)
         seen = dict.fromkeys(range(len(LENGTHS)), 0)
 
         def step(times: int) -> None:
