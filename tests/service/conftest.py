@@ -13,6 +13,7 @@ from service.settings import Settings
 from service.tasks.limits import RequestLimits
 from tests.service.caption_fakes import FakeCaptionEngine, make_captioner
 from tests.service.fakes import FakeEngine, make_catalogue
+from tests.service.generate_fakes import FakeComposingEngine, make_composer
 
 # `make fuzz` asks for it by name.
 hypothesis.settings.register_profile("fuzz", max_examples=400)
@@ -61,6 +62,27 @@ async def caption_client(caption_engine: FakeCaptionEngine) -> AsyncIterator[htt
     life = Life()
     models = (make_captioner(caption_engine, limits=limits), make_captioner(caption_engine, "blind", attention=False))
     life.start(Catalogue(models, {}))
+    transport = httpx.ASGITransport(create_face(life, settings))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        yield client
+    assert life.in_flight == 0
+
+
+@pytest.fixture
+def composing_engine() -> Iterator[FakeComposingEngine]:
+    engine = FakeComposingEngine()
+    yield engine
+    engine.close(drain=False)
+
+
+@pytest.fixture
+async def composer_client(composing_engine: FakeComposingEngine) -> AsyncIterator[httpx.AsyncClient]:
+    """A service with two models that go on from prompts: `texts`, whose texts have no end, and `tunes`, the default."""
+    settings = Settings(max_items=4, max_characters=200, cors_origins=("https://page.example",))
+    limits = RequestLimits(characters=settings.max_characters)
+    life = Life()
+    texts = make_composer(composing_engine, "texts", notation="text", ends=False, limits=limits)
+    life.start(Catalogue((make_composer(composing_engine, limits=limits), texts), {"generate": "tunes"}))
     transport = httpx.ASGITransport(create_face(life, settings))
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield client

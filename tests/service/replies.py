@@ -15,6 +15,8 @@ from service.api.errors import KINDS
 TRANSLATE, STREAM = "/v1/translate", "/v1/translate/stream"
 CAPTION, CAPTION_STREAM, OVERLAY = "/v1/caption", "/v1/caption/stream", "/v1/caption/overlay"
 CAPTION_PATHS = (CAPTION, CAPTION_STREAM, OVERLAY)
+GENERATE, GENERATE_STREAM, MIDI = "/v1/generate", "/v1/generate/stream", "/v1/generate/midi"
+GENERATE_PATHS = (GENERATE, GENERATE_STREAM, MIDI)
 CLASSIFY, TAG, RECOMMEND = "/v1/classify", "/v1/tag", "/v1/recommend"
 TEXT = "A man is riding."
 PARAGRAPH = "A man is riding. Two dogs!\n\nIs the girl reading?"
