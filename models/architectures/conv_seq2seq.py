@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from contract.axes import Axis
 from contract.signature import Attention, GenerateSignature, State
 from contract.signature import Tensor as TensorSpec
 from models.architecture import Generator, Tensors
@@ -85,8 +86,8 @@ class ConvSeq2Seq(Generator):
     @property
     def signature(self) -> GenerateSignature:
         config = self.config
-        memory = ("rows", "source", config.embedding_size)
-        window = ("rows", 1, (config.kernel_size - 1) * config.hidden_size)
+        memory: tuple[Axis, ...] = ("rows", "source", config.embedding_size)
+        window: tuple[Axis, ...] = ("rows", 1, (config.kernel_size - 1) * config.hidden_size)
         return GenerateSignature(
             inputs=(SOURCE_IDS, SOURCE_LENGTHS),
             statics=(
