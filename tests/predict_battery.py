@@ -61,12 +61,12 @@ class PredictBattery(ArchitectureBattery):
     def loss(cls, model: Predictor, inputs: Mapping[str, Tensor], targets: Tensor) -> Tensor:
         """What training lowers, here from the outputs alone; override it where parameters act in training only.
 
-        `targets` are labels `[rows]`, tags `[rows, source]` (-100 past a row's length) or items `[rows]`.
+        `targets` are labels or answers `[rows]`, tags `[rows, source]` (-100 past a row's length) or items `[rows]`.
         """
         outputs = model(inputs)
         if cls.task == "recommend":
             return -(outputs["scores"].log_softmax(dim=-1) * (outputs["candidates"] == targets[:, None])).nansum()
-        scores = outputs["scores" if cls.task == "classify" else "emissions"]
+        scores = outputs["emissions" if cls.task == "tag" else "scores"]
         return F.cross_entropy(scores.flatten(0, -2), targets.flatten())
 
     @pytest.fixture(scope="class")
@@ -171,7 +171,7 @@ class PredictBattery(ArchitectureBattery):
 
     @classmethod
     def _lesson(cls, model: Predictor) -> tuple[dict[str, Tensor], Tensor]:
-        """A batch and what it should give: every label in turn, a tag for each word, an item for each session."""
+        """A batch and what it should give: each label or answer in turn, tags of words, an item for each session."""
         rows = [dict(row) for row in random_rows(model.signature, "mixed", seed=2)]
         if cls.task == "recommend":
             for row in rows:
@@ -180,10 +180,10 @@ class PredictBattery(ArchitectureBattery):
         inputs = tensors(batch)
         with torch.no_grad():
             outputs = model(inputs)
-        if cls.task == "classify":
-            return inputs, torch.arange(len(rows)) % outputs["scores"].shape[-1]
         if cls.task == "recommend":
             return inputs, torch.arange(1, len(rows) + 1)
+        if cls.task != "tag":
+            return inputs, torch.arange(len(rows)) % outputs["scores"].shape[-1]
         tags = inputs["source_ids"] % outputs["emissions"].shape[-1]
         return inputs, tags.masked_fill(~torch.from_numpy(real_positions(batch, "source_ids")), -100)
 
@@ -193,7 +193,7 @@ class PredictBattery(ArchitectureBattery):
             outputs = model(inputs)
         if cls.task == "recommend":
             return torch.equal(outputs["candidates"][:, 0], targets)
-        best = outputs["scores" if cls.task == "classify" else "emissions"].argmax(dim=-1)
+        best = outputs["emissions" if cls.task == "tag" else "scores"].argmax(dim=-1)
         return bool(((best == targets) | (targets == -100)).all())
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Random inputs of one-shot models, of any kind that a task feeds: text, documents, words with characters, sessions."""
+"""Random inputs of one-shot models, of any kind that a task feeds: text, documents, stories, words, sessions."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ COUNTED = {
     "word_ids": "word_counts",
     "character_ids": "character_counts",
     "item_ids": "item_counts",
+    "question_ids": "question_lengths",
 }
 """Ids → the input that says how many of the last axis are real; what lies past them may be anything."""
 
@@ -55,7 +56,8 @@ def random_rows(signature: PredictSignature, shape: str, seed: int) -> list[Row]
     draw = np.random.default_rng(seed)
     names = {tensor.name for tensor in signature.inputs}
     if "word_ids" in names:
-        return [_document(draw, sentences) for sentences in _DOCUMENTS[shape]]
+        document = _story if "question_ids" in names else _document
+        return [document(draw, sentences) for sentences in _DOCUMENTS[shape]]
     make: Callable[[np.random.Generator, int], Row] = _text
     if "character_ids" in names:
         make = _words
@@ -123,6 +125,16 @@ def _document(draw: np.random.Generator, sentences: tuple[int, ...]) -> Row:
     word_ids = _ids(draw, len(sentences), max(sentences))
     word_ids[np.arange(word_ids.shape[1]) >= counts[:, None]] = 0
     return {"word_ids": word_ids, "word_counts": counts, "sentence_counts": np.array(len(sentences))}
+
+
+def _story(draw: np.random.Generator, sentences: tuple[int, ...]) -> Row:
+    """A question of as many words as its story's first sentence, and one more."""
+    length = sentences[0] + 1
+    return {
+        **_document(draw, sentences),
+        "question_ids": _ids(draw, length),
+        "question_lengths": np.array(length),
+    }
 
 
 def _session(draw: np.random.Generator, length: int) -> Row:

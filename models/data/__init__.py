@@ -5,6 +5,7 @@
 - `words`      the words and characters that taggers read
 - `parallel`   readers for parallel text: two line-aligned files or a TSV; splits
 - `tokenizer`  BPE tokenizers trained from the data
+- `stories`    readers for stories with questions (bAbI)
 - `labelled`   readers for labelled text: TSV or CSV
 - `input_tokenizer`   tokenizers of models that only read: words, or pieces of them
 - `batches`    length-bucketed batches of token ids

@@ -41,7 +41,8 @@ class TrainingConfig(Frozen):
     batch_tokens: int = Field(default=4096, ge=2, description="tokens of all inputs, padding counted")
     learning_rate: float = Field(default=1e-3, gt=0, description="peak, reached after the warm-up")
     warmup_steps: int = Field(default=500, ge=1, description="no more than a tenth of all steps")
-    schedule: Literal["inverse_sqrt", "linear"] = "linear"
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    schedule: Literal["inverse_sqrt", "linear", "halving"] = "linear"
     weight_decay: float = Field(default=0.01, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
     average_decay: float = Field(default=0.999, ge=0, lt=1, description="of the moving average of the weights; 0: off")

@@ -115,8 +115,12 @@ class RowData(TrainingData):
         rows = self._train(number)
         if not rows:
             raise ConfigError("no training example fits into the limits of the config's data section")
-        plan = plan_rows(rows, self._batch_tokens, self._seed * SEEDS_PER_RUN + number)
+        plan = self.plan(rows, self._seed * SEEDS_PER_RUN + number)
         return Epoch(plan, lambda indices: self._batch([rows[i] for i in indices]), rank, world)
+
+    def plan(self, rows: Sequence[Row], seed: int) -> list[list[int]]:
+        """Indices of each batch of training rows; the same for the same seed."""
+        return plan_rows(rows, self._batch_tokens, seed)
 
     def val_dataloader(self) -> DataLoader[RowBatch]:
         """Every process reads the whole set: it is small, and all then agree on the score."""

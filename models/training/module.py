@@ -17,12 +17,18 @@ SEED_STRIDE = 1_000_000_007
 """Separates the random numbers of runs with neighbouring seeds."""
 
 
+STAGES = 4
+"""Parts of a run between which *halving* halves the learning rate."""
+
+
 def rate_factor(step: int, *, warmup: int, total: int, schedule: str) -> float:
     """Share of the peak learning rate at a step: linear warm-up, then the decay of the schedule."""
     if step < warmup:
         return (step + 1) / warmup
     if schedule == "inverse_sqrt":
         return float((warmup / (step + 1)) ** 0.5)
+    if schedule == "halving":
+        return float(0.5 ** min(STAGES * (step - warmup) // max(total - warmup, 1), STAGES - 1))
     return max(0.0, (total - step) / max(total - warmup, 1))
 
 
@@ -61,15 +67,14 @@ class TrainingModule(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         config = self.training_config
+        optimizer: torch.optim.Optimizer
         # With fp16 the gradients are scaled; a fused optimiser would unscale them itself, after they were clipped.
         fused = self.trainer.precision != "16-mixed"
-        optimizer = torch.optim.AdamW(
-            self.parameter_groups(),
-            lr=config.learning_rate,
-            betas=(0.9, 0.98),
-            weight_decay=config.weight_decay,
-            fused=fused,
-        )
+        shared = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": fused}
+        if config.optimizer == "sgd":
+            optimizer = torch.optim.SGD(self.parameter_groups(), **shared)
+        else:
+            optimizer = torch.optim.AdamW(self.parameter_groups(), betas=(0.9, 0.98), **shared)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             lambda step: rate_factor(step, warmup=self._warmup_steps, total=self.total_steps, schedule=config.schedule),

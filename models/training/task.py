@@ -106,6 +106,12 @@ class OneShotTask(TrainingTask[C, V]):
     ) -> dict[str, float]:
         """Scores of the outputs, one for each example, in points (0 to 100); the first is the one that counts."""
 
+    def details(
+        self, run: Run[C, V], outputs: Sequence[Mapping[str, Array]], examples: Sequence[Any]
+    ) -> dict[str, float]:
+        """What evaluation shows beside the metrics; nothing, unless the task has more to say."""
+        return {}
+
     @abstractmethod
     def preprocessing(self, run: Run[C, V], folder: Path) -> Preprocessing:
         """Write what a bundle needs to read requests and write replies into its folder, and say how."""
@@ -123,7 +129,8 @@ class OneShotTask(TrainingTask[C, V]):
 
         examples = self.examples(run, split)
         outputs = predict_rows(run.model, [self.inputs(run, example) for example in examples])
-        scores = {name: round(value, 2) for name, value in self.metrics(run, outputs, examples).items()}
+        found = {**self.metrics(run, outputs, examples), **self.details(run, outputs, examples)}
+        scores = {name: round(value, 2) for name, value in found.items()}
         return {"run": run.config.name, "split": split, "examples": len(examples), **scores}
 
 

@@ -55,6 +55,10 @@ def _recommend(fields: Fields) -> None:
     fields["training"]["batch_tokens"] = 100
 
 
+def _answer(fields: Fields) -> None:
+    fields["data"] |= {"train": {"files": "stories/*_train.txt"}, "test": {"files": "stories/*_test.txt"}}
+
+
 def _tag(fields: Fields) -> None:
     """The same format as the config's own, and the same splits."""
     for split in ("train", "validation", "test"):
@@ -85,6 +89,7 @@ def _caption(fields: Fields) -> None:
 
 
 SHRINK: dict[str, Callable[[Fields], None]] = {
+    "answer": _answer,
     "caption": _caption,
     "classify": _classify,
     "masked-language-model": _masked_language_model,

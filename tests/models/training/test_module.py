@@ -22,6 +22,11 @@ def test_the_inverse_square_root_has_no_end() -> None:
     assert rate_factor(399, warmup=4, total=4, schedule="inverse_sqrt") == pytest.approx(0.1)
 
 
+def test_halving_has_four_stages_after_the_warm_up() -> None:
+    factors = [rate_factor(step, warmup=2, total=10, schedule="halving") for step in range(12)]
+    assert factors == [0.5, 1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125, 0.125, 0.125]
+
+
 def test_a_young_average_follows_the_weights_closely() -> None:
     average = MovingAverage(0.99)._kwargs["multi_avg_fn"]
     kept = [torch.zeros(2), torch.zeros(1)]
