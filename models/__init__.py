@@ -2,6 +2,7 @@
 
 - `architecture`   the interface every architecture implements
 - `registry`       architectures by name
+- `listing`        which of them is used where
 - `architectures`  one file per family
 - `layers`         what they are built from
 - `data`           readers, tokenizer training, batches

@@ -1,4 +1,4 @@
-"""`python -m models train CONFIG.yaml | evaluate RUN | list`."""
+"""`python -m models train CONFIG.yaml | evaluate RUN | list [ARCHITECTURE]`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Annotated
 import torch
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from models.data.lines import DataError
-from models.registry import ConfigError, entries
+from models.registry import ConfigError, find
 from models.training.config import Hardware, Precision, Split, data_root
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train and evaluate sequence models.")
@@ -65,14 +66,22 @@ def evaluate(
 
 
 @app.command("list")
-def list_architectures() -> None:
-    """Registered architectures and the fields of their configs."""
-    for name, entry in entries().items():
-        summary = (entry.module.__doc__ or "").strip().splitlines()[0]
-        console.print(f"[bold]{name}[/bold]: {summary}", soft_wrap=True)
-        for field, info in entry.config.model_fields.items():
-            default = "required" if info.is_required() else repr(info.default)
-            console.print(f"  {field}: {default}")
+def list_architectures(
+    name: Annotated[str | None, typer.Argument(help="An architecture, whose fields are told.")] = None,
+) -> None:
+    """Every architecture with its task, paper and configs; or the fields of one."""
+    from models.listing import describe_fields, listing
+
+    if name is not None:
+        entry = find(name)
+        console.print(f"{name}: {entry.summary}", soft_wrap=True)
+        for told in describe_fields(entry):
+            console.print(f"  {told}", soft_wrap=True)
+        return
+    table = Table("architecture", "task", "paper", "configs", box=None, pad_edge=False)
+    for entry, uses in listing():
+        table.add_row(entry.name, ", ".join(uses.tasks), entry.paper, ", ".join(uses.configs))
+    console.print(table)
 
 
 def _use_threads(threads: int | None) -> None:

@@ -3,7 +3,6 @@
 - `record`      what is kept of a run, one JSON file each
 - `measure`     a finished run → its record: scores, and what its export brings
 - `lengths`     BLEU against the length of the source
-- `comparison`  variants of one model, on the same data and budget, with several seeds
 - `queue`       trains and records what a comparison lacks
 - `matrix`      the rows of the table, and the published figures beside them
 - `rows`        records → cells

@@ -46,8 +46,8 @@ def run_comparisons(
     threads: Threads = 1,
 ) -> None:
     """Train and record what comparisons lack; stopped at any point, it goes on from there."""
-    from export.results.comparison import comparison_names, load_comparison
     from export.results.queue import work_off
+    from models.training.comparison import comparison_names, load_comparison
     from models.training.config import data_root
 
     _use_threads(threads)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from export.results.comparison import Comparison, Planned, planned_runs
 from export.results.measure import Report, record_run
 from export.results.record import RECORDS, Record, fingerprint, load_records, save_record
+from models.training.comparison import Comparison, Planned, planned_runs
 from models.training.config import Hardware
 from models.training.run import load_run
 from models.training.trainer import train

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from export.markdown import fill, table
 from export.results import plots, rows
-from export.results.comparison import COMPARISONS, CONFIGS, Comparison, comparison_names, load_comparison, planned_runs
 from export.results.matrix import MATRIX, Group, Matrix, Metric, Row, load_matrix
 from export.results.record import RECORDS, Bucket, Record, fingerprint, load_records
 from export.results.rows import Recorded, recorded
+from models.training.comparison import COMPARISONS, CONFIGS, Comparison, comparison_names, load_comparison, planned_runs
 from models.training.task import load_config
 
 RESULTS, GUIDE, IMAGES = Path("docs/results.md"), Path("docs/architectures.md"), Path("docs/images")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from contract.manifest import Precision
-from export.results.comparison import Comparison, run_name
 from export.results.matrix import Group, Metric, Row
 from export.results.record import Exported, Record
+from models.training.comparison import Comparison, run_name
 
 _CPU: tuple[Precision, ...] = ("fp32", "int8")
 _ALL: tuple[Precision, ...] = ("fp32", "int8", "fp16")

@@ -63,7 +63,7 @@ class AttentionSeq2SeqConfig(RecurrentSeq2SeqConfig):
         return self
 
 
-@register("attention_seq2seq", AttentionSeq2SeqConfig)
+@register("attention_seq2seq", AttentionSeq2SeqConfig, paper="Bahdanau et al. 2015; Luong et al. 2015")
 class AttentionSeq2Seq(RecurrentEncoderDecoder):
     """Luong et al. 2015, "Effective Approaches to Attention-based Neural Machine Translation".
 

@@ -51,7 +51,7 @@ class BertConfig(BertSizes, ClassifierConfig):
     pooling: Literal["first", "mean"] = "mean"
 
 
-@register("bert", BertConfig)
+@register("bert", BertConfig, paper="Devlin et al. 2019")
 class Bert(Classifier):
     """Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding".
 

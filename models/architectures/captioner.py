@@ -59,7 +59,7 @@ class Scene(NamedTuple):
     initial: LayerState
 
 
-@register("captioner", CaptionerConfig)
+@register("captioner", CaptionerConfig, paper="Vinyals et al. 2015; Xu et al. 2015")
 class Captioner(ImageGenerator):
     """Vinyals et al. 2015, "Show and Tell" (no attention); Xu et al. 2015, "Show, Attend and Tell" (soft and hard).
 

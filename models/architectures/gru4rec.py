@@ -20,7 +20,7 @@ class Gru4RecConfig(RecommenderConfig):
     dropout: float = Field(default=0.2, ge=0, lt=1)
 
 
-@register("gru4rec", Gru4RecConfig)
+@register("gru4rec", Gru4RecConfig, paper="Hidasi et al. 2016")
 class Gru4Rec(Recommender):
     """Hidasi et al. 2016, "Session-based Recommendations with Recurrent Neural Networks".
 

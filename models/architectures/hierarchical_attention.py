@@ -48,7 +48,7 @@ class Level(nn.Module):
         return sums.squeeze(1) * real, weights.squeeze(1) * real
 
 
-@register("hierarchical_attention", HierarchicalAttentionConfig)
+@register("hierarchical_attention", HierarchicalAttentionConfig, paper="Yang et al. 2016")
 class HierarchicalAttention(Classifier):
     """A vector for each sentence from its words, a vector for the document from its sentences."""
 

@@ -28,7 +28,7 @@ class IntraAttentionConfig(ClassifierConfig):
     word_dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
-@register("intra_attention", IntraAttentionConfig)
+@register("intra_attention", IntraAttentionConfig, paper="Cheng et al. 2016")
 class IntraAttentionClassifier(Classifier):
     """Reads left to right, each word attending to the words before it; the mean state decides."""
 

@@ -22,7 +22,7 @@ class MaskedLanguageModelConfig(BertSizes):
     vocabulary_size: int = Field(ge=2, description="number of token ids; 0 is padding")
 
 
-@register("masked_language_model", MaskedLanguageModelConfig)
+@register("masked_language_model", MaskedLanguageModelConfig, paper="Devlin et al. 2019")
 class MaskedLanguageModel(Predictor):
     """Devlin et al. 2019, section 3.1, task 1. A `bert` starts from its encoder.
 

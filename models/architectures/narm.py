@@ -24,7 +24,7 @@ class NarmConfig(RecommenderConfig):
     dropout: float = Field(default=0.2, ge=0, lt=1)
 
 
-@register("narm", NarmConfig)
+@register("narm", NarmConfig, paper="Li et al. 2017")
 class Narm(Recommender):
     """Li et al. 2017, "Neural Attentive Session-based Recommendation".
 

@@ -33,7 +33,7 @@ class RecurrentClassifierConfig(ClassifierConfig):
     word_dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
-@register("recurrent_classifier", RecurrentClassifierConfig)
+@register("recurrent_classifier", RecurrentClassifierConfig, paper="Hochreiter and Schmidhuber 1997; Cho et al. 2014")
 class RecurrentClassifier(Classifier):
     """RNN, LSTM or GRU, read forward or both ways, and a linear layer over what is pooled of its states."""
 

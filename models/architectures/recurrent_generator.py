@@ -27,7 +27,7 @@ class RecurrentGeneratorConfig(PromptGeneratorConfig):
     share_embeddings: bool = False
 
 
-@register("recurrent_generator", RecurrentGeneratorConfig)
+@register("recurrent_generator", RecurrentGeneratorConfig, paper="Graves 2013")
 class RecurrentGenerator(PromptGenerator):
     """Mikolov et al. 2010 (RNN) and Graves 2013, "Generating Sequences With Recurrent Neural Networks" (deep LSTM).
 

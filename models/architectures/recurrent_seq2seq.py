@@ -102,7 +102,7 @@ class RecurrentEncoderDecoder(Generator):
         )
 
 
-@register("recurrent_seq2seq", RecurrentSeq2SeqConfig)
+@register("recurrent_seq2seq", RecurrentSeq2SeqConfig, paper="Sutskever et al. 2014; Cho et al. 2014")
 class RecurrentSeq2Seq(RecurrentEncoderDecoder):
     """Sutskever et al. 2014 (LSTM), Cho et al. 2014 (GRU), without attention.
 

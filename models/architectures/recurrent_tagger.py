@@ -49,7 +49,7 @@ class RecurrentTaggerConfig(TaggerConfig):
         return self
 
 
-@register("recurrent_tagger", RecurrentTaggerConfig)
+@register("recurrent_tagger", RecurrentTaggerConfig, paper="Huang et al. 2015; Lample et al. 2016; Ma and Hovy 2016")
 class RecurrentTagger(Tagger):
     """Huang et al. 2015 (bidirectional LSTM-CRF), with characters as Lample et al. 2016 or Ma and Hovy 2016.
 

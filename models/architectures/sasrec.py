@@ -31,7 +31,7 @@ class SasRecConfig(RecommenderConfig):
         return self
 
 
-@register("sasrec", SasRecConfig)
+@register("sasrec", SasRecConfig, paper="Kang and McAuley 2018")
 class SasRec(Recommender):
     """Kang and McAuley 2018, "Self-Attentive Sequential Recommendation".
 

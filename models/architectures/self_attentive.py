@@ -39,7 +39,7 @@ def hop_penalty(weights: Tensor) -> Tensor:
     return (products - identity).square().sum(dim=(1, 2))
 
 
-@register("self_attentive", SelfAttentiveConfig)
+@register("self_attentive", SelfAttentiveConfig, paper="Lin et al. 2017")
 class SelfAttentive(Classifier):
     """A bidirectional network, `hops` attentions over its states, and a hidden layer over what they sum up."""
 

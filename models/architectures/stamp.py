@@ -21,7 +21,7 @@ class StampConfig(RecommenderConfig):
     dropout: float = Field(default=0.2, ge=0, lt=1)
 
 
-@register("stamp", StampConfig)
+@register("stamp", StampConfig, paper="Liu et al. 2018")
 class Stamp(Recommender):
     """Liu et al. 2018, "STAMP: Short-Term Attention/Memory Priority Model for Session-based Recommendation".
 

@@ -40,7 +40,7 @@ class TransformerConfig(ArchitectureConfig):
         return self
 
 
-@register("transformer", TransformerConfig)
+@register("transformer", TransformerConfig, paper="Vaswani et al. 2017")
 class Transformer(Generator):
     """Vaswani et al. 2017, "Attention Is All You Need", with the norm first (Xiong et al. 2020).
 

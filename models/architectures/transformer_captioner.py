@@ -35,7 +35,7 @@ class TransformerCaptionerConfig(ImageGeneratorConfig):
         return self
 
 
-@register("transformer_captioner", TransformerCaptionerConfig)
+@register("transformer_captioner", TransformerCaptionerConfig, paper="Vaswani et al. 2017")
 class TransformerCaptioner(ImageGenerator):
     """Vaswani et al. 2017 over the regions of a picture, as Sharma et al. 2018, "Conceptual Captions", decode them.
 

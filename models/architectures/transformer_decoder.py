@@ -35,7 +35,7 @@ class TransformerLanguageModelConfig(PromptGeneratorConfig):
         return self
 
 
-@register("transformer_decoder", TransformerLanguageModelConfig)
+@register("transformer_decoder", TransformerLanguageModelConfig, paper="Radford et al. 2018")
 class TransformerLanguageModel(PromptGenerator):
     """Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", the norm first.
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,16 +59,28 @@ def test_fresh_forgets_the_run_before(config: Path, tmp_path: Path, monkeypatch:
     assert [row["epoch"] for row in read_metrics(tmp_path / "tiny")] == [0]
 
 
-def test_list_names_every_architecture_and_its_fields(
+def test_list_shows_every_architecture_with_task_paper_and_configs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
     assert command(monkeypatch, "list") == 0
-    printed = capsys.readouterr().out
-    for name, entry in entries().items():
-        assert f"{name}: " in printed
-        for field in entry.config.model_fields:
-            assert f"  {field}: " in printed
+    header, *rows = [re.split(r"\s{2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    assert header == ["architecture", "task", "paper", "configs"]
+    assert [row[0] for row in rows] == list(entries())
+    assert [row for row in rows if len(row) != 4] == []
+    told = {row[0]: row[1:] for row in rows}
+    assert told["narm"] == ["recommend", "Li et al. 2017", "next-item"]
+    assert told["recurrent_seq2seq"][2] == "comparison attention-scores"
+
+
+def test_list_tells_the_fields_of_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(monkeypatch, "list", "transformer") == 0
+    printed = capsys.readouterr().out.splitlines()
+    entry = entries()["transformer"]
+    assert printed[0].startswith("transformer: ")
+    assert [line.strip().partition(":")[0] for line in printed[1:]] == list(entry.config.model_fields)
     assert "  decoder_layers: 2" in printed
+    assert command(monkeypatch, "list", "transfromer").startswith("error: unknown architecture 'transfromer'; known: ")
 
 
 def test_a_fault_of_the_user_is_one_line(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
