@@ -1,26 +1,25 @@
 """Traffic on a running service: `make load`, or `locust --headless --locustfile loadtest/locustfile.py [USER …]`.
 
-`Reader` translates, `Critic` classifies, `Indexer` tags, `Shopper` is recommended to, `Photographer` has pictures
-described (made-up ones, or those of `--pictures`); where none is named, all of them come. Every reply is checked. The
-run fails (exit code 1) when a request does, or when the 95th percentile is above `--p95`. It ends by itself after a
-minute where no `--run-time` says otherwise, and loads no host but this one.
+`Reader` translates, `Critic` classifies, `Indexer` tags, `Shopper` is recommended to, `Composer` has tunes written,
+`Photographer` has pictures described (made-up ones, or those of `--pictures`); where none is named, all of them come.
+Every reply is checked. The run fails (exit code 1) when a request does, or when the 95th percentile is above `--p95`.
+It ends by itself after a minute where no `--run-time` says otherwise, and loads no host but this one.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from locust import FastHttpUser, constant, events, task
+from locust import events, task
 from locust.argument_parser import LocustArgumentParser
-from locust.contrib.fasthttp import ResponseContextManager
 from locust.env import Environment
 
+from loadtest.asker import Asker, wrong_text
+from loadtest.composer import Composer  # noqa: F401  # locust looks for users here
 from loadtest.pictures import load_pictures, multipart
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -55,9 +54,6 @@ _PICTURES = 8
 _MOST_ITEMS = 43_000
 _LONGEST_SESSION = 20
 
-Check = Callable[[dict[str, Any]], str | None]
-"""What is wrong with one result of a reply; None where nothing is."""
-
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def set_bounds(parser: LocustArgumentParser, **_: Any) -> None:
@@ -84,27 +80,6 @@ def judge(environment: Environment, **_: Any) -> None:
     too_slow = (total.get_response_time_percentile(0.95) or 0) > longest
     if total.num_requests == 0 or total.num_failures or too_slow:
         environment.process_exit_code = 1
-
-
-class Asker(FastHttpUser):
-    """Somebody who sends the next request as soon as the last one is answered: mostly single items, some lists."""
-
-    abstract = True
-    wait_time = constant(0)
-
-    def on_start(self) -> None:
-        """Begin with choices of its own."""
-        self.random = Random()  # noqa: S311  # traffic, not secrets
-
-    def ask(self, path: str, body: dict[str, Any], results: str, expected: int, wrong: Check) -> None:
-        """POST a JSON body; the reply must hold so many `results`, none of them `wrong`."""
-        self.post(path, results, expected, wrong, json=body)
-
-    def post(self, path: str, results: str, expected: int, wrong: Check, **content: Any) -> None:
-        """POST whatever content; the reply must hold so many `results`, none of them `wrong`."""
-        with self.client.post(path, catch_response=True, **content) as response:
-            if fault := find_fault(response, results, expected, wrong):
-                response.failure(fault)
 
 
 class Reader(Asker):
@@ -228,21 +203,6 @@ class Photographer(Asker):
 def photographs(folder: Path | None) -> list[bytes]:
     """Pictures of a folder or made-up ones, which take a second to make."""
     return load_pictures(_PICTURES, folder)
-
-
-def find_fault(response: ResponseContextManager, results: str, expected: int, wrong: Check) -> str | None:
-    """What is wrong with a reply that should hold so many results; None where nothing is."""
-    if response.status_code != 200:
-        return f"status {response.status_code}: {response.text}"
-    found = response.json()[results]
-    if len(found) != expected:
-        return f"{len(found)} {results} where {expected} were asked for"
-    return next((fault for fault in map(wrong, found) if fault), None)
-
-
-def wrong_text(found: dict[str, Any]) -> str | None:
-    """What is wrong with a translation or a caption."""
-    return None if found["text"] and found["score"] <= 0 else "an empty text, or a score above 0"
 
 
 def wrong_prediction(found: dict[str, Any]) -> str | None:

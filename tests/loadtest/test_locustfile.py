@@ -16,7 +16,7 @@ LOCUSTFILE = ROOT / "loadtest" / "locustfile.py"
 SERVER = """
 import http.server, json, sys
 WHO = {{"/v1/translate": "Reader", "/v1/classify": "Critic", "/v1/tag": "Indexer", "/v1/recommend": "Shopper",
-    "/v1/caption": "Photographer"}}
+    "/v1/caption": "Photographer", "/v1/generate": "Composer"}}
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_POST(self):
@@ -25,16 +25,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = {{"image": ["a picture"] * body.count(b'name="image"')}}
         else:
             body = json.loads(body)
-        item = body["text"] if "text" in body else body["session"] if "session" in body else body["image"]
+        if self.path == "/v1/generate/midi":
+            return self.reply(b"MThd")
+        item = next(body[name] for name in ("text", "session", "image", "prompt") if name in body)
+        seed = body.get("seed")
         if isinstance(item, str) or "session" in body and not isinstance(item[0], list):
             item = [item]
         items, key = item, {{"/v1/translate": "translations", "/v1/recommend": "recommendations",
-            "/v1/caption": "captions"}}.get(self.path, "predictions")
+            "/v1/caption": "captions", "/v1/generate": "generations"}}.get(self.path, "predictions")
         self.reply({{key: {reply}}})
     def do_GET(self):
         self.reply({{}})
     def reply(self, content):
-        data = json.dumps(content).encode()
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -49,21 +52,22 @@ GOOD = {
     "Indexer": "[{'entities': [{'text': i[:5], 'start': 0, 'end': 5}]} for i in items]",
     "Shopper": "[{'items': [{'item': 5}, {'item': 7}]} for i in items]",
     "Photographer": "[{'text': 'a dog', 'score': -1.0} for i in items]",
+    "Composer": "[{'text': i + 'abc|', 'seed': seed + n, 'score': -1.0} for n, i in enumerate(items)]",
 }
 
 
 def load(url: str, *users: str, p95: int = 60_000) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "locust", "--headless", "--locustfile", str(LOCUSTFILE), "--host", url]
-    command += ["--users", "5", "--spawn-rate", "5", "--run-time", "6s", "--p95", str(p95), *users]
+    command += ["--users", "6", "--spawn-rate", "6", "--run-time", "6s", "--p95", str(p95), *users]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_a_service_that_answers_well_passes() -> None:
-    replies = ", ".join(f"{user!r}: lambda items: {reply}" for user, reply in GOOD.items())
-    with run_server(["-c", SERVER.format(reply=f"{{{replies}}}[WHO[self.path]](items)")]) as server:
+    replies = ", ".join(f"{user!r}: lambda items, seed: {reply}" for user, reply in GOOD.items())
+    with run_server(["-c", SERVER.format(reply=f"{{{replies}}}[WHO[self.path]](items, seed)")]) as server:
         result = load(server.url)
     assert result.returncode == 0, result.stdout + result.stderr
-    tasks = ("translate", "classify", "tag", "recommend", "caption")
+    tasks = ("translate", "classify", "tag", "recommend", "caption", "generate", "generate/midi")
     assert all(f"/v1/{task}" in result.stdout + result.stderr for task in tasks)
 
 
@@ -85,6 +89,13 @@ CHECKED = [
     ("wrong_entities({'entities': [{'text': 'Anna', 'start': 0, 'end': 5}]}, 'Anna')", "an entity that is not in"),
     ("wrong_entities({'entities': [{'text': 'Otto', 'start': 0, 'end': 4}]}, 'Anna')", "an entity that is not in"),
     ("wrong_entities({'entities': [{'text': 'Anna', 'start': 0, 'end': 4}]}, 'Anna')", "None"),
+    ("wrong_passage({'text': 'a', 'score': -1.0}, 'b')", "another text of the same seed"),
+    ("wrong_passage({'text': '', 'score': -1.0}, '')", "an empty text"),
+    ("wrong_passage({'text': 'a', 'score': -1.0}, 'a')", "None"),
+    ("wrong_midi(200, b'RIFF')", "status 200"),
+    ("wrong_midi(422, b'{type: invalid-prompt}')", "status 422"),
+    ("wrong_midi(422, b'{type: invalid-tune}')", "None"),
+    ("wrong_midi(200, b'MThd')", "None"),
     ("wrong_items({'items': [{'item': 5}, {'item': 5}]}, 9)", "an item twice"),
     ("wrong_items({'items': [{'item': 5}, {'item': 6}]}, 1)", "more items than asked for"),
     ("wrong_items({'items': [{'item': 5}, {'item': 6}]}, 2)", "None"),
@@ -92,7 +103,8 @@ CHECKED = [
 
 
 def test_every_reply_is_checked() -> None:
-    program = "from loadtest.locustfile import *\nL = lambda label, score: {'label': label, 'score': score}\n"
+    program = "from loadtest.composer import *\nfrom loadtest.locustfile import *\n"
+    program += "L = lambda label, score: {'label': label, 'score': score}\n"
     program += "\n".join(f"print({expression})" for expression, _ in CHECKED)
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     for (expression, said), found in zip(CHECKED, result.stdout.splitlines(), strict=True):
