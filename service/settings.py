@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     max_images: int = Field(default=16, ge=1)
     """Most pictures in a request."""
     max_items: int = Field(default=1000, ge=1)
-    """Most texts or sessions in a request."""
+    """Most texts, sessions or prompts in a request."""
     max_explained_items: int = Field(default=32, ge=1)
     """Most of them in a request that asks for attention maps."""
     max_sentences: int = Field(default=2048, ge=1)
