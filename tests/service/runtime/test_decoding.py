@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, wait
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract.inputs import Row, image_row, text_row
+from contract.inputs import image_row, text_row
+from service.runtime import decoding
 from service.runtime.bundle import Bundle, open_bundle
 from service.runtime.decoding import DecodingEngine, EngineSettings
 from service.runtime.errors import (
@@ -23,9 +24,11 @@ from service.runtime.errors import (
     InputTooLongError,
     QueueFullError,
     ShuttingDownError,
+    TooManyCandidatesError,
 )
 from service.runtime.pace import Pace
-from service.runtime.requests import GenerateRequest, Observer, Search
+from service.runtime.requests import GenerateRequest, Observer, Sampling, Search
+from tests.service.runtime.asking import make_request, reads_pictures
 
 BUNDLES = Path(__file__).parents[2] / "data" / "bundles" / "v1"
 
@@ -41,26 +44,6 @@ def engine(bundle: Bundle) -> Iterator[DecodingEngine]:
     engine.start()
     yield engine
     engine.close(drain=False)
-
-
-def make_request(bundle: Bundle, seed: int, **options: Any) -> GenerateRequest:
-    """A random source of 1 to 24 tokens, closed by EOS, or a random picture."""
-    rng = np.random.default_rng(seed)
-    deadline = options.pop("deadline", None)
-    return GenerateRequest(make_row(bundle, rng), Search(**{"max_length": 20, **options}), deadline)
-
-
-def make_row(bundle: Bundle, rng: np.random.Generator) -> Row:
-    if reads_pictures(bundle):
-        size = bundle.manifest.image.size
-        coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-        return image_row(coarse.repeat(size // 4, axis=0).repeat(size // 4, axis=1))
-    limit = min(24, bundle.manifest.limits.of("source"))
-    return text_row([*rng.integers(4, bundle.source.vocabulary_size, rng.integers(0, limit)), bundle.source.eos])
-
-
-def reads_pictures(bundle: Bundle) -> bool:
-    return bundle.manifest.task == "caption"
 
 
 def alone(engine: DecodingEngine, request: GenerateRequest) -> list[list[int]]:
@@ -118,6 +101,38 @@ def test_what_cannot_run_is_refused_at_once(engine: DecodingEngine) -> None:
             engine.submit(GenerateRequest(text_row([5] * (limit + 1))))
     with pytest.raises(BeamTooWideError, match="ask for 16 at most"):
         engine.submit(make_request(engine.bundle, 0, beam_size=17))
+
+
+def test_what_would_run_out_of_the_slots_memory_is_refused_at_once(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "_MOST_CANDIDATES", 12)
+    engine = DecodingEngine(bundle, EngineSettings(slots=4))
+    with pytest.raises(TooManyCandidatesError, match=r"the 13 best tokens are more .* a top_k of 12 at most"):
+        engine.submit(make_request(bundle, 0, sampling=Sampling(top_k=13)))
+    limit = bundle.manifest.limits.of("target")
+    with pytest.raises(InputTooLongError, match=f"{limit + 1} along 'target', at most {limit}"):
+        engine.submit(replace(make_request(bundle, 0), start=limit))
+    engine.submit(make_request(bundle, 0, sampling=Sampling(top_k=12))).cancel()
+    engine.submit(replace(make_request(bundle, 0), start=limit - 1)).cancel()
+    engine.close(drain=False)
+
+
+def test_a_seed_draws_the_same_text_in_any_company_to_the_last_bit(engine: DecodingEngine) -> None:
+    samplings = [
+        Sampling(seed=seed, temperature=0.5 + seed % 3, top_k=1 + 7 * seed, top_p=1 - seed / 20) for seed in range(12)
+    ]
+    requests = [make_request(engine.bundle, seed, sampling=each) for seed, each in enumerate(samplings)]
+    expected = [engine.submit(request).future.result(30).hypotheses for request in requests]
+    others = [make_request(engine.bundle, seed, beam_size=1 + seed % 4, max_length=1 + seed) for seed in range(12)]
+    for order in (slice(None), slice(None, None, -1)):
+        tickets = []
+        for request, other in list(zip(requests, others, strict=True))[order]:
+            tickets.append(engine.submit(request))
+            engine.submit(other)
+        assert [ticket.future.result(60).hypotheses for ticket in tickets] == expected[order]
+    again = [replace(requests[-1], search=replace(requests[-1].search, sampling=each)) for each in samplings]
+    assert len({tuple(alone(engine, request)[0]) for request in again}) > 1
 
 
 def test_a_beam_as_wide_as_the_slots_runs(engine: DecodingEngine) -> None:
