@@ -44,7 +44,7 @@ class ArchitectureBattery:
     @classmethod
     def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
         if "model" in metafunc.fixturenames:
-            choose = every if metafunc.config.getoption("--all-variants") else pairwise
+            choose = every if metafunc.config.getoption("--all-variants", default=False) else pairwise
             metafunc.parametrize("model", choose(cls.axes, cls.valid), ids=label, indirect=True, scope="class")
 
     @pytest.fixture(scope="class")

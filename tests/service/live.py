@@ -27,10 +27,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(home: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def serve(home: Path, bundles: Path = BUNDLES, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A service that is ready, and its address; it is stopped at the end if it still runs."""
     port = free_port()
-    command = [sys.executable, "-m", "service", "serve", "--bundles", str(BUNDLES), "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "service", "serve", "--bundles", str(bundles), "--host", "127.0.0.1"]
     variables = {f"SEQSERVE_{name.upper()}": value for name, value in settings.items()}
     log = (home / "log").open("wb")
     process = subprocess.Popen(
