@@ -18,6 +18,8 @@ from contract.text import PAD_ID
 
 Row = dict[str, NDArray[Any]]
 
+START = "prompt_lengths"
+"""The input that says at which position of its row the first step stands; without it, at 0."""
 EXCLUDE, ONLY = 0, 1
 """The `filter_mode` of a row: its filter items may not be recommended, or no others may."""
 
@@ -90,4 +92,4 @@ def prompt_row(ids: Sequence[int]) -> Row:
     if not ids:
         raise ValueError("a prompt needs at least the token that starts a text")
     read = ids[:-1]
-    return {"prompt_ids": np.array(read or (PAD_ID,), np.int64), "prompt_lengths": np.array(len(read), np.int64)}
+    return {"prompt_ids": np.array(read or (PAD_ID,), np.int64), START: np.array(len(read), np.int64)}

@@ -44,26 +44,26 @@ def calibrate_pass(
 def calibrate_steps(
     signature: GenerateSignature,
     graphs: Mapping[GraphKind, ir.Model],
-    rows: Sequence[Row],
+    examples: Sequence[tuple[Row, Sequence[int]]],
     open_graph: Callable[[Path], Runner],
     *,
-    bos: int,
     eos: int | None,
     max_steps: int,
 ) -> dict[GraphKind, Watched]:
     """What int8 will round in `encode` and in `step`.
 
-    Each row is encoded and decoded greedily to its end or `max_steps`, so the step graph sees the states that it will
-    see in use.
+    Each row is encoded and decoded to its end or `max_steps`, so the step graph sees the states that it will see in
+    use. Steps read the tokens that the example names, and once there are no more, the likeliest ones.
     """
     encode, step = (Watched(graphs[kind], open_graph) for kind in ("encode", "step"))
-    for row in rows:
+    for row, known in examples:
         decoder = Decoder.start(signature, encode, step, pad_rows(signature.inputs, [row]), max_steps)
-        token = bos
-        for _ in range(max_steps):
-            token = int(decoder.advance(np.array([token]), 1)["candidates"][0, 0])
+        token = -1
+        for place in range(max_steps):
+            token = known[place] if place < len(known) else token
             if token == eos:
                 break
+            token = int(decoder.advance(np.array([token]), 1)["candidates"][0, 0])
     return {"encode": encode, "step": step}
 
 

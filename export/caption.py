@@ -16,14 +16,14 @@ from contract.preprocessing import Fit, ImagePreprocessing
 from contract.rows import Row
 from contract.tasks import TaskName
 from export.errors import ExportError
-from export.generate import GenerateMaterial
-from export.material import About
+from export.generate import WritingMaterial
+from export.material import About, OpenGraphs
 from models.data.captions import Picture
+from models.data.vocabulary import TOKENIZER
 from models.image_generator import ImageGenerator
 from models.tasks.caption import TASK
 from models.tasks.caption.evaluate import CaptionRun
 from models.tasks.caption.scores import bleu
-from models.data.vocabulary import TOKENIZER
 
 _PENALTY = 0.6
 """Of a soft-attention captioner with a beam of four: on Flickr8k's validation pictures its BLEU-4 is 20.2 at a penalty
@@ -33,7 +33,7 @@ _TILES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptionMaterial(GenerateMaterial):
+class CaptionMaterial(WritingMaterial):
     """A captioner.
 
     Attributes:
@@ -60,7 +60,7 @@ class CaptionMaterial(GenerateMaterial):
     def rows(self) -> Sequence[Row]:
         return [image_row(picture.pixels(self._size, self.fit)) for picture in self.examples]
 
-    def metrics(self, answers: Sequence[Any]) -> Mapping[str, float]:
+    def metrics(self, answers: Sequence[Any], open_graphs: OpenGraphs) -> Mapping[str, float]:
         found = bleu(self.texts(answers), [picture.captions for picture in self.examples])
         return {name: found[name] for name in TASK.scores}
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+from contract.inputs import START
 from contract.manifest import Manifest, Variant
 from contract.preprocessing import (
     ImagePreprocessing,
     ItemPreprocessing,
     LabelPreprocessing,
+    PromptPreprocessing,
     TagPreprocessing,
     TextPreprocessing,
 )
@@ -22,9 +24,13 @@ _EXAMPLES: dict[TaskName, str] = {
     "classify": '"text": "…"',
     "tag": '"text": "…"',
     "recommend": '"session": [1, 2, 3]',
+    "answer": '"story": ["…", "…"], "question": "…"',
+    "generate": '"prompt": "…"',
 }
 """Task → what a request says in JSON; pictures are sent as files."""
 _CAVEATS: dict[TaskName, str] = {
+    "answer": "it refuses words that they do not hold, and to a question of another kind it gives one of the same "
+    "answers, with a score that means little",
     "translate": "text of another kind, names, numbers and rare words come out worse, and what it writes may be fluent "
     "and wrong",
     "classify": "text of another kind is given one of the same labels, with a score that means little",
@@ -32,7 +38,9 @@ _CAVEATS: dict[TaskName, str] = {
     "recommend": "items that are new since are never recommended, and what was popular then is preferred",
     "caption": "in pictures of another kind it sees what it knows, numbers, colours and rare things come out worse, "
     "and what it writes may be fluent and wrong",
+    "generate": "what it writes is made of what it has seen, and may repeat some of it word for word or note for note",
 }
+_TUNE = r'"prompt": "M:6/8\nK:D\n"'
 _COUNTED = {
     "source": "tokens",
     "target": "tokens of output",
@@ -66,11 +74,11 @@ def write_card(manifest: Manifest, description: str) -> str:
 
 def _facts(manifest: Manifest) -> str:
     preprocessing = manifest.preprocessing
-    generates = manifest.signature.shape == "generate"
+    has_source = manifest.signature.shape == "generate" and not _prompted(manifest)
     rows = [
         ("task", manifest.task),
         ("architecture", f"`{manifest.architecture}`, {manifest.parameters:,} parameters"),
-        ("vocabulary", f"{manifest.vocabulary_size:,} {_unit(manifest)}{' of the target' if generates else ''}"),
+        ("vocabulary", f"{manifest.vocabulary_size:,} {_unit(manifest)}{' of the target' if has_source else ''}"),
         ("created", manifest.created),
         ("format", f"ONNX, opset {manifest.opset}"),
     ]
@@ -137,6 +145,11 @@ def _usage(manifest: Manifest) -> str:
     call = f"```sh\ncurl -s localhost:3000/v1/{manifest.task} {_arguments(manifest)}\n```"
     if manifest.decoding is None:
         return call
+    if (sampling := manifest.decoding.sampling) is not None:
+        return (
+            f"{call}\n\nWithout options it draws each token from the {sampling.top_k} likeliest, at a temperature of "
+            f"{sampling.temperature:g}, among those that make up a share of {sampling.top_p:g}."
+        )
     return (
         f"{call}\n\nWithout options it searches with a beam of {manifest.decoding.beam_size} and a length penalty of "
         f"{manifest.decoding.length_penalty:g}."
@@ -146,16 +159,22 @@ def _usage(manifest: Manifest) -> str:
 def _arguments(manifest: Manifest) -> str:
     if isinstance(manifest.preprocessing, ImagePreprocessing):
         return f"-F model={manifest.name} -F image=@photo.jpg"
-    body = f'{{"model": "{manifest.name}", {_EXAMPLES[manifest.task]}}}'
+    tunes = isinstance(manifest.preprocessing, PromptPreprocessing) and manifest.preprocessing.notation == "abc"
+    body = f'{{"model": "{manifest.name}", {_TUNE if tunes else _EXAMPLES[manifest.task]}}}'
     return f"-H 'content-type: application/json' \\\n  -d '{body}'"
 
 
 def _limits(manifest: Manifest) -> str:
-    limits = [f"{size:,} {_COUNTED[axis]}" for axis, size in manifest.limits if size is not None]
+    counted = _COUNTED | {"target": "tokens, those of the prompt among them"} if _prompted(manifest) else _COUNTED
+    limits = [f"{size:,} {counted[axis]}" for axis, size in manifest.limits if size is not None]
     return (
         f"At most {', '.join(limits)}. The model knows its training data and nothing else: {_CAVEATS[manifest.task]}. "
         "It has not been examined for bias."
     )
+
+
+def _prompted(manifest: Manifest) -> bool:
+    return any(tensor.name == START for tensor in manifest.signature.inputs)
 
 
 def _unit(manifest: Manifest) -> str:

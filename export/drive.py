@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contract.inputs import START
 from contract.rows import Array
 from contract.signature import GenerateSignature, State
 
@@ -48,12 +49,14 @@ class Decoder:
     def start(
         cls, signature: GenerateSignature, encode: Runner, step: Runner, inputs: Mapping[str, Array], capacity: int
     ) -> Decoder:
-        """Encode `inputs` and stand before the first position, with room for `capacity` of them."""
+        """Encode `inputs` and stand before the first step of each row, with room for `capacity` of them."""
         encoded = encode(inputs)
         rows = next(iter(inputs.values())).shape[0]
+        position = np.asarray(inputs.get(START, np.zeros(rows)), np.int64)
+        capacity += int(position.max())
         statics = {t.name: inputs[t.name] if t.name in inputs else encoded[t.name] for t in signature.statics}
         states = {state.name: initial_state(state, encoded, rows, capacity) for state in signature.states}
-        return cls(signature, step, statics, states, np.zeros(rows, np.int64))
+        return cls(signature, step, statics, states, position)
 
     def feed(self, token_ids: Array, k: int) -> Feed:
         """What the next step would be given."""

@@ -1,4 +1,4 @@
-"""Export of models that write text, whatever they read: decoding, and how it is tried and held against PyTorch."""
+"""Export of models that write, whatever they read: decoding, and how it is tried and held against PyTorch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from contract.inputs import START
 from contract.manifest import DecodingDefaults, Precision, SpecialIds
 from contract.rows import Row
 from contract.signature import GraphKind
@@ -34,15 +35,13 @@ _CALIBRATED, _CALIBRATED_STEPS, _ENGINE_CHECKED = 128, 64, 64
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateMaterial(Material):
-    """A model that writes text.
+    """A model that writes tokens.
 
     Attributes:
-        target: the tokenizer of what it writes.
-        length_penalty: of a request that does not say; None for what models of the task mostly want.
+        length_penalty: of a beam where a request does not say; None for what models of the task mostly want.
     """
 
     model: Generator
-    target: TextCodec
     length_penalty: float | None = None
 
     answered = "greedy, through the decoding engine"
@@ -50,13 +49,8 @@ class GenerateMaterial(Material):
     """The length penalty that models of the task mostly want."""
 
     @property
-    def vocabulary_size(self) -> int:
-        return self.target.vocabulary_size
-
-    @property
-    def special(self) -> SpecialIds:
-        codec = self.target
-        return SpecialIds(pad=codec.pad, unk=codec.unk, bos=codec.bos, eos=codec.eos)
+    @abstractmethod
+    def special(self) -> SpecialIds: ...
 
     @property
     def decoding(self) -> DecodingDefaults:
@@ -73,10 +67,9 @@ class GenerateMaterial(Material):
         seen = calibrate_steps(
             self.model.signature,
             graphs,
-            self.rows[:: max(1, len(self.rows) // _CALIBRATED)],
+            self.examples_of_use[:: max(1, len(self.rows) // _CALIBRATED)],
             open_graph,
-            bos=self.target.bos,
-            eos=self.target.eos,
+            eos=self.special.eos,
             max_steps=min(self.limits.of("target"), _CALIBRATED_STEPS),
         )
         corrected = {kind: correct(graphs[kind], watched.means()) for kind, watched in seen.items()}
@@ -85,25 +78,31 @@ class GenerateMaterial(Material):
     def verify_single(self, runners: Runners, tolerance: float) -> None:
         verify_steps(self, runners, *self._rollout, tolerance)
         longest = self.random_rows([max(size for _, size in self.limits if size is not None)], seed=4)
-        furthest = self.random_targets(1, self.limits.of("target"), seed=4)
+        behind = int(longest[0].get(START, 0))
+        furthest = self.random_targets(1, self.limits.of("target") - behind, seed=4)
         verify_steps(self, runners, longest, furthest, tolerance)
 
     def verify_rows(self, precision: Precision, runners: Runners, tolerance: float) -> None:
         verify_rows(self, precision, runners, *self._rollout, tolerance)
 
     def engine(self, folder: Path, precision: Precision) -> AbstractContextManager[Ask]:
-        return decoding(folder, precision, self.max_length)
+        return decoding(self, folder, precision)
 
     def verify_engine(self, answers: Sequence[Any], tolerance: float) -> None:
         verify_engine(self, self.rows[:_ENGINE_CHECKED], answers[:_ENGINE_CHECKED], tolerance)
 
-    def texts(self, answers: Sequence[Any]) -> list[str]:
-        """What the engine's answers say."""
-        return [self.target.decode(hypothesis.token_ids) for hypothesis in answers]
+    @property
+    def examples_of_use(self) -> Sequence[tuple[Row, Sequence[int]]]:
+        """Rows, and the tokens that steps read of each before they read what was chosen."""
+        return [(row, [self.first_token(row)]) for row in self.rows]
+
+    def first_token(self, row: Row) -> int:
+        """What the first step of a row reads."""
+        return self.special.bos
 
     @abstractmethod
     def max_length(self, row: Row) -> int:
-        """Tokens of the longest text that is written about a row."""
+        """The most tokens that are written about a row."""
 
     @abstractmethod
     def random_rows(self, lengths: Sequence[int], seed: int) -> list[Row]:
@@ -113,11 +112,35 @@ class GenerateMaterial(Material):
         """Targets of `length` ids, or of the limit, that start with BOS."""
         draw = np.random.default_rng(seed)
         size = min(length, self.limits.of("target"))
-        ids = draw.integers(len(SPECIAL_TOKENS), self.target.vocabulary_size, (rows, size))
-        ids[:, 0] = self.target.bos
+        ids = draw.integers(len(SPECIAL_TOKENS), self.vocabulary_size, (rows, size))
+        ids[:, 0] = self.special.bos
         return [[int(i) for i in row] for row in ids]
 
     @cached_property
     def _rollout(self) -> tuple[list[Row], list[list[int]]]:
         """Rows of mixed lengths, and targets for them, to be fed step by step."""
         return self.random_rows(_ROLLOUT, seed=5), self.random_targets(len(_ROLLOUT), _ROLLOUT_TARGET, seed=5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritingMaterial(GenerateMaterial):
+    """A model that writes text about something else.
+
+    Attributes:
+        target: the tokenizer of what it writes.
+    """
+
+    target: TextCodec
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self.target.vocabulary_size
+
+    @property
+    def special(self) -> SpecialIds:
+        codec = self.target
+        return SpecialIds(pad=codec.pad, unk=codec.unk, bos=codec.bos, eos=codec.eos)
+
+    def texts(self, answers: Sequence[Any]) -> list[str]:
+        """What the engine's answers say."""
+        return [self.target.decode(hypothesis.token_ids) for hypothesis in answers]

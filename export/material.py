@@ -24,6 +24,9 @@ from models.training.config import TrainConfig
 Ask = Callable[[Sequence[Row]], list[Any]]
 """Puts rows to a bundle's engine, all waiting at once → its answers, in the order of the rows."""
 
+OpenGraphs = Callable[[], Runners]
+"""Opens the graphs of the precision that is judged."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class About:
@@ -143,8 +146,8 @@ class Material(ABC):
         """
 
     @abstractmethod
-    def metrics(self, answers: Sequence[Any]) -> Mapping[str, float]:
-        """Quality of the answers to `rows`, in points; the first is the one that counts."""
+    def metrics(self, answers: Sequence[Any], open_graphs: OpenGraphs) -> Mapping[str, float]:
+        """Quality of the answers to `rows`, or of what the graphs find likely, in points; the first one counts."""
 
     def metric_title(self, metric: str) -> str:
         """A metric's name for people."""

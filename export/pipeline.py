@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -160,7 +161,7 @@ class _Job:
                 speed = measure_speed(ask, rows) if variant.provider != "cuda" else None
             if precision == "fp32":
                 self.material.verify_engine(answers, self.options.tolerance)
-            metrics[precision] = self.material.metrics(answers)
+            metrics[precision] = self.material.metrics(answers, partial(self._open, precision))
             self._verify_metric(precision, metrics)
             rounded = {name: round(value, 2) for name, value in metrics[precision].items()}
             self.made[precision] = variant.model_copy(update={"metrics": rounded, "speed": speed})

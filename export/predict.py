@@ -18,7 +18,7 @@ from contract.tasks import TaskName
 from export.calibrate import Ranges, calibrate_pass
 from export.cases import Case, predict_cases
 from export.errors import ExportError
-from export.material import About, Ask, Material
+from export.material import About, Ask, Material, OpenGraphs
 from export.optimise import Graphs, smooth
 from export.passes.smooth import find_divisors
 from export.verify.graphs import Runners, open_graph, verify_numbers
@@ -107,7 +107,7 @@ class PredictMaterial(Material):
     def metric_title(self, metric: str) -> str:
         return self.titles.get(metric, super().metric_title(metric))
 
-    def metrics(self, answers: Sequence[Any]) -> Mapping[str, float]:
+    def metrics(self, answers: Sequence[Any], open_graphs: OpenGraphs) -> Mapping[str, float]:
         return self.score(answers)
 
     def random_rows(self, lengths: Sequence[int], seed: int) -> list[Row]:

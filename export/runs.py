@@ -9,6 +9,7 @@ from export.errors import ExportError
 from export.material import Material
 from export.predict import predict_material
 from export.text import text_material
+from export.writing import character_material
 from models.training.run import Run
 from models.training.task import OneShotTask
 
@@ -25,4 +26,6 @@ def from_run(run: Run[Any, Any]) -> Material:
         return text_material(run)
     if run.config.task == "caption":
         return caption_material(run)
+    if run.config.task == "generate":
+        return character_material(run)
     raise ExportError(f"{run.path}: a run for the task {run.config.task!r} is trained for other runs to start from")

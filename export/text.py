@@ -19,8 +19,8 @@ from contract.rows import Row
 from contract.tasks import TaskName
 from contract.text import SPECIAL_TOKENS, TextCodec
 from export.errors import ExportError
-from export.generate import GenerateMaterial
-from export.material import About
+from export.generate import WritingMaterial
+from export.material import About, OpenGraphs
 from models.architecture import Generator
 from models.data.parallel import Files, LineAligned, Pair
 from models.tasks.translate.codecs import Codecs
@@ -32,7 +32,7 @@ TOKENIZER, SOURCE_TOKENIZER, TARGET_TOKENIZER = "tokenizer.json", "tokenizer.sou
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextMaterial(GenerateMaterial):
+class TextMaterial(WritingMaterial):
     """A text-to-text model.
 
     Attributes:
@@ -68,7 +68,7 @@ class TextMaterial(GenerateMaterial):
     def rows(self) -> Sequence[Row]:
         return [row for row, _ in self._judged]
 
-    def metrics(self, answers: Sequence[Any]) -> Mapping[str, float]:
+    def metrics(self, answers: Sequence[Any], open_graphs: OpenGraphs) -> Mapping[str, float]:
         references = [reference for _, reference in self._judged]
         return {"bleu_lower_cased": BLEU(lowercase=True).corpus_score(self.texts(answers), [references]).score}
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from contract.inputs import START
 from contract.manifest import Precision
 from contract.rows import Array, Row, axis_sizes, pad_rows
 from export.drive import Decoder, Feed
@@ -38,7 +39,7 @@ def unroll(
     )
     steps = []
     for token_ids in np.asarray(targets, np.int64).T:
-        outputs = decoder.advance(token_ids, material.target.vocabulary_size)
+        outputs = decoder.advance(token_ids, material.vocabulary_size)
         steps.append(log_probabilities(outputs["candidates"], outputs["scores"]))
     return np.stack(steps, axis=1)
 
@@ -97,12 +98,9 @@ def verify_rows(
 
 @contextmanager
 def decoding(
-    folder: Path, precision: Precision, max_length: Callable[[Row], int]
+    material: GenerateMaterial, folder: Path, precision: Precision
 ) -> Iterator[Callable[[Sequence[Row]], list[Hypothesis]]]:
-    """The decoding engine on a bundle, as a function: rows, all waiting at once → their greedy hypotheses.
-
-    `max_length` is how many tokens a row's hypothesis may have.
-    """
+    """The decoding engine on a bundle, as a function: rows, all waiting at once → their greedy hypotheses."""
     configure_threads(1)
     engine = DecodingEngine(open_bundle(folder, precision=precision))
 
@@ -110,8 +108,7 @@ def decoding(
         found: list[Hypothesis] = []
         for start in range(0, len(rows), engine.settings.max_queue):
             tickets = [
-                engine.submit(GenerateRequest(dict(row), Search(max_length=max_length(row))))
-                for row in rows[start : start + engine.settings.max_queue]
+                engine.submit(_request(material, row)) for row in rows[start : start + engine.settings.max_queue]
             ]
             found += [ticket.future.result().hypotheses[0] for ticket in tickets]
         return found
@@ -132,10 +129,11 @@ def verify_engine(
         RuntimeMismatchError: naming the input and the first token that PyTorch would not have chosen.
     """
     for number, (row, hypothesis) in enumerate(zip(rows, hypotheses, strict=True)):
-        ending = [material.target.eos] if hypothesis.finished else []
+        eos = material.special.eos
+        ending = [eos] if hypothesis.finished and eos is not None else []
         chosen = np.array([*hypothesis.token_ids, *ending], np.int64)
         table = _full_log_probabilities(
-            material, _batch(material, [row]), [[material.target.bos, *chosen[:-1].tolist()]]
+            material, _batch(material, [row]), [[material.first_token(row), *chosen[:-1].tolist()]]
         )[0]
         likelihoods = table[np.arange(len(chosen)), chosen]
         worse = np.flatnonzero(~(table.max(axis=1) - likelihoods <= tolerance))
@@ -152,6 +150,15 @@ def verify_engine(
                 f"input {number}: the engine's log-probability differs from PyTorch's by {error:.3g}, allowed is "
                 f"{tolerance * len(chosen):.3g} over {len(chosen)} tokens"
             )
+
+
+def _request(material: GenerateMaterial, row: Row) -> GenerateRequest:
+    return GenerateRequest(
+        {tensor.name: row[tensor.name] for tensor in material.model.signature.inputs},
+        Search(max_length=material.max_length(row)),
+        first_token=material.first_token(row),
+        start=int(row.get(START, 0)),
+    )
 
 
 def _batch(material: GenerateMaterial, rows: Sequence[Row]) -> Feed:

@@ -93,7 +93,7 @@ def test_a_picture_is_encoded_alike_alone_and_in_company_to_the_last_bit(exporte
 def test_the_engine_says_the_same_of_a_picture_alone_and_in_company(exported: Exported) -> None:
     folder, _, material = exported
     rows = material.random_rows((1,) * 5, seed=6)
-    with decoding(folder, "int8", material.max_length) as decode:
+    with decoding(material, folder, "int8") as decode:
         together = [hypothesis.token_ids for hypothesis in decode(rows)]
         alone = [decode([row])[0].token_ids for row in rows]
     assert together == alone
@@ -136,7 +136,7 @@ def test_pictures_are_judged_as_the_service_reads_them() -> None:
         Hypothesis(material.target.encode(picture.captions[1]).ids, score=0.0, log_probability=0.0, finished=True)
         for picture in material.examples
     ]
-    assert material.metrics(answers)["bleu_1"] == pytest.approx(100)
+    assert material.metrics(answers, dict)["bleu_1"] == pytest.approx(100)
     assert material.max_length(material.rows[0]) == 12
 
 

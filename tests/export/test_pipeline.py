@@ -149,7 +149,7 @@ def test_numbers_that_do_not_come_out_are_found_even_under_right_hashes(bundle: 
 def test_the_engine_gives_a_row_the_same_text_alone_and_in_company(bundle: Exported) -> None:
     folder, _, material = bundle
     rows = material.random_rows((4, 9, 1, 6, 2, 8, 3), seed=6)
-    with decoding(folder, "int8", material.max_length) as decode:
+    with decoding(material, folder, "int8") as decode:
         together = [hypothesis.token_ids for hypothesis in decode(rows)]
         alone = [decode([row])[0].token_ids for row in rows]
     assert together == alone

@@ -50,7 +50,7 @@ def test_a_run_says_everything_that_a_bundle_needs(name: str, tmp_path: Path) ->
     assert material.about.licence.terms == "made up for tests"
     assert material.about.description.startswith(("Made-up", "Names", "The next"))
     assert len(material.rows) == len(run.task.examples(run, "validation"))
-    metrics = material.metrics(predict_rows(material.model, material.rows))
+    metrics = material.metrics(predict_rows(material.model, material.rows), dict)
     assert next(iter(metrics)) == run.task.scores[0]
     assert all(0 <= value <= 100 for value in metrics.values())
 

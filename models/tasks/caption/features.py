@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from contract import images
 from contract.images import Fit
-from models.data.captions import SMALLEST_CROP, Picture, read_pixels
+from models.data.captions import Picture, read_pixels
+from models.data.pictures import SMALLEST_CROP
 from models.layers.efficientnet import EfficientNet
 
 CACHE_VARIABLE = "SEQSERVE_CACHE"

@@ -88,7 +88,7 @@ def read_book(data: WrittenData, root: Path, split: Split) -> Book:
         DataError: a file is missing or broken, or too small.
     """
     if isinstance(data.train, RunningText):
-        return TextBook("".join(read_part(data, split, lambda part: _read_text(part, root), carve)), data)
+        return TextBook("".join(read_part(data, split, lambda part: _read_text(part, root), _carve_texts)), data)
     return TuneBook(read_part(data, split, lambda part: _read_tunes(part, root), _carve_tunes), data)
 
 
@@ -109,6 +109,10 @@ def _read_text(source: Tunes | RunningText, root: Path) -> list[str]:
     if first == last:
         raise DataError(f"{path}: there is no text in the part {list(source.part)}")
     return [text[first:last]]
+
+
+def _carve_texts(texts: list[str]) -> tuple[list[str], list[str]]:
+    return carve(texts, key=str)
 
 
 def _closed(codec: TextCodec, texts: Sequence[str]) -> Ids:
