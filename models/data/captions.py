@@ -10,18 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from contract import images
-from contract.images import Fit, ImageError, Pixels
+from contract.images import Fit, Pixels
 from contract.signature import Frozen
 from models.data.lines import DataError, find_column, read_lines
 from models.data.pictures import PictureFile, find_pictures
 
 APOSTROPHES = re.compile("['`\u2019\u00b4]")
 NO_WORD = re.compile(r"[\W_]+")
-SMALLEST_CROP = 0.8
 
 
 class SplitNames(Frozen):
@@ -71,13 +68,7 @@ class Picture:
         Raises:
             DataError: the file is no picture that can be read.
         """
-        content = self.content
-        try:
-            if random is None:
-                return images.read_pixels(content, size, fit)
-            return images.fit_pixels(_vary(images.read_image(content), random), size, fit)
-        except ImageError as error:
-            raise DataError(f"{self.file}: {error}") from error
+        return self.file.pixels(size, fit, random)
 
 
 def normalise_caption(text: str) -> str:
@@ -148,11 +139,3 @@ def _rows(table: CaptionTable, root: Path) -> Iterator[tuple[str, str, str | Non
         if not (words := normalise_caption(cells[caption])):
             raise DataError(f"{place}: the caption {cells[caption]!r} has no words; write some or leave the line out")
         yield place, cells[image], split, words
-
-
-def _vary(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """A part of at least `SMALLEST_CROP` of each side, mirrored half of the time."""
-    width, height = (round(side * random.uniform(SMALLEST_CROP, 1)) for side in image.size)
-    left, top = random.integers(0, [image.width - width, image.height - height], endpoint=True).tolist()
-    part = image.crop((left, top, left + width, top + height))
-    return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else part

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from contract import images
+from contract.images import Fit, ImageError, Pixels
 from models.data.lines import DataError
+
+SMALLEST_CROP = 0.8
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,20 @@ class PictureFile:
                 return file.read(self.size)
         except OSError as error:
             raise DataError(f"{self}: cannot be read ({error})") from error
+
+    def pixels(self, size: int, fit: Fit, random: np.random.Generator | None = None) -> Pixels:
+        """The picture as a model reads it, `[size, size, 3]`: as it is, or with `random` a variant of it.
+
+        Raises:
+            DataError: the file is no picture that can be read.
+        """
+        content = self.read()
+        try:
+            if random is None:
+                return images.read_pixels(content, size, fit)
+            return images.fit_pixels(_vary(images.read_image(content), random), size, fit)
+        except ImageError as error:
+            raise DataError(f"{self}: {error}") from error
 
     def __str__(self) -> str:
         return str(self.path) if self.member is None else f"{self.path}:{self.member}"
@@ -71,3 +92,11 @@ def _members(path: Path) -> Iterator[tuple[str, PictureFile]]:
                     yield name, PictureFile(path, name, member.offset_data, member.size)
     except (OSError, tarfile.TarError) as error:
         raise DataError(f"{path}: neither a folder nor an uncompressed tar shard of pictures ({error})") from error
+
+
+def _vary(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    """A part of at least `SMALLEST_CROP` of each side, mirrored half of the time."""
+    width, height = (round(side * random.uniform(SMALLEST_CROP, 1)) for side in image.size)
+    left, top = random.integers(0, [image.width - width, image.height - height], endpoint=True).tolist()
+    part = image.crop((left, top, left + width, top + height))
+    return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else part

@@ -1,4 +1,4 @@
-"""Self-attention over a window of positions (Parmar et al. 2018, "Image Transformer", section 3.2, in one dimension)."""
+"""Self-attention over a window of positions: Parmar et al. 2018, "Image Transformer", section 3.2, in one dimension."""
 
 from __future__ import annotations
 
@@ -62,5 +62,6 @@ def windowed_step(
     and the caches after it. In which order a window stands does not matter: attention sums over it.
     """
     query, key, value = (split_heads(part, keys.shape[1]) for part in query_key_value.chunk(3, dim=-1))
+    position = position.long()  # the other kind of cache has it shorter
     keys, values = write_circular(keys, key, position), write_circular(values, value, position)
     return merge_heads(attention(query, keys, values, filled(position, keys.shape[2]))), keys, values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contract.pixels import CHANNELS, LEVELS
@@ -22,14 +23,15 @@ def intensity_features(hidden_size: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
-class PixelEmbedding(nn.Embedding):
+class PixelEmbedding(nn.Module):
     """A vector for each intensity of each channel (Parmar et al. 2018, section 3.1), and one for what starts a picture.
 
-    A token's channel follows from its position: at position 0 stands BOS (the id 256), at p ≥ 1 the channel p - 1 mod 3.
+    A token's channel follows from its position: at 0 stands BOS (the id 256), at p ≥ 1 the channel p - 1 mod 3.
     """
 
     def __init__(self, hidden_size: int) -> None:
-        super().__init__(CHANNELS * LEVELS + 1, hidden_size)
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(CHANNELS * LEVELS + 1, hidden_size))
         waves = intensity_features(hidden_size)
         with torch.no_grad():
             for channel in range(CHANNELS):
@@ -39,7 +41,7 @@ class PixelEmbedding(nn.Embedding):
     def forward(self, token_ids: Tensor, position: Tensor) -> Tensor:
         """`token_ids [rows, time]` at `position [time]` or `[rows, time]` → `[rows, time, hidden]`."""
         # BOS stands where the third channel of a pixel before the first would: 2 · 256 + 256 is the last vector.
-        return super().forward(token_ids + LEVELS * ((position + CHANNELS - 1) % CHANNELS))
+        return F.embedding(token_ids + LEVELS * ((position + CHANNELS - 1) % CHANNELS), self.weight)
 
 
 class ChannelReadout(nn.Module):
@@ -73,7 +75,7 @@ class ChannelReadout(nn.Module):
         Returns:
             `[…, 256]`.
         """
-        x = self.hidden_norm(hidden) + self.known(known) + nn.functional.embedding(channel, self.channel)
+        x = self.hidden_norm(hidden) + self.known(known) + F.embedding(channel, self.channel)
         x = x + self.feed_forward(self.feed_forward_norm(x))
         logits: Tensor = self.output(self.output_norm(x))
         return logits

@@ -88,13 +88,24 @@ def _caption(fields: Fields) -> None:
     fields["training"] |= {"batch_tokens": 200, "frozen_epochs": 0, "frozen_blocks": 0}
 
 
+def _pixels(fields: Fields) -> None:
+    """Pictures of 8 pixels a side, two in a batch."""
+    places = {"train": ("pictures/train.tar",), "validation": ("pictures/loose",), "test": ("pictures/loose",)}
+    fields["data"] |= places | {"size": 8}
+    if "source_size" in fields["data"]:
+        fields["data"]["source_size"] = 4
+    fields["training"]["batch_tokens"] = 2 * 3 * 8 * 8
+
+
 SHRINK: dict[str, Callable[[Fields], None]] = {
     "answer": _answer,
     "caption": _caption,
     "classify": _classify,
+    "complete-image": _pixels,
     "masked-language-model": _masked_language_model,
     "recommend": _recommend,
     "tag": _tag,
     "translate": _translate,
+    "upscale": _pixels,
 }
 """Task → what puts its test data into a config's fields."""

@@ -1,0 +1,5 @@
+"""Pictures drawn from smaller ones, judged by bits per dimension."""
+
+from models.tasks.upscale.task import UpscaleTask
+
+TASK = UpscaleTask()
