@@ -11,6 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from models.architecture import Architecture
+from models.registry import ConfigError
 from models.training.config import TrainingConfig
 
 SEED_STRIDE = 1_000_000_007
@@ -52,6 +53,15 @@ class TrainingModule(L.LightningModule):
         self.seed = seed
         self.total_steps = total_steps
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on with other parameters: the optimiser's state is kept by their order, and goes unchecked.
+
+        Raises:
+            ConfigError: the architecture has changed since the checkpoint was written.
+        """
+        if list(checkpoint["state_dict"]) != list(self.state_dict()):
+            raise ConfigError("the architecture has changed since this run was stopped: train it afresh (--fresh)")
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed every step by its number, so that a resumed run draws what an unbroken one does."""
         torch.manual_seed(self.seed * SEED_STRIDE + self.global_step * self.trainer.world_size + self.global_rank)
@@ -59,6 +69,11 @@ class TrainingModule(L.LightningModule):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters as the optimiser takes them."""
         return weight_groups(self.parameters())
+
+    def rate(self, step: int) -> float:
+        """Share of the learning rate at a step."""
+        schedule = self.training_config.schedule
+        return rate_factor(step, warmup=self._warmup_steps, total=self.total_steps, schedule=schedule)
 
     @property
     def _warmup_steps(self) -> int:
@@ -70,15 +85,12 @@ class TrainingModule(L.LightningModule):
         optimizer: torch.optim.Optimizer
         # With fp16 the gradients are scaled; a fused optimiser would unscale them itself, after they were clipped.
         fused = self.trainer.precision != "16-mixed"
-        shared = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": fused}
+        shared: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": fused}
         if config.optimizer == "sgd":
             optimizer = torch.optim.SGD(self.parameter_groups(), **shared)
         else:
             optimizer = torch.optim.AdamW(self.parameter_groups(), betas=(0.9, 0.98), **shared)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: rate_factor(step, warmup=self._warmup_steps, total=self.total_steps, schedule=config.schedule),
-        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_gradient_clipping(

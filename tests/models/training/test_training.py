@@ -59,6 +59,18 @@ def metrics(path: Path) -> list[dict[str, float]]:
     return [{name: value for name, value in row.items() if "seconds" not in name} for row in read_metrics(path)]
 
 
+def test_a_run_of_an_architecture_that_has_changed_is_not_gone_on_with(
+    config: TrainConfig, data: Path, tmp_path: Path
+) -> None:
+    """The same parameters in another order would be moved by each other's momenta."""
+    last = run(changed(config, training={"epochs": 1}), data, tmp_path) / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    checkpoint["state_dict"] = dict(reversed(checkpoint["state_dict"].items()))
+    torch.save(checkpoint, last)
+    with pytest.raises(ConfigError, match="has changed since this run was stopped: train it afresh"):
+        run(config, data, tmp_path)
+
+
 def test_a_run_goes_on_from_epochs_reported_with_fewer_columns(
     config: TrainConfig, data: Path, tmp_path: Path
 ) -> None:
