@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from contract.images import ImageError, View, see
+from contract.images import View
 from contract.inputs import Row, image_row
 from service.runtime.requests import GenerateRequest, Generation, Hypothesis, Search
-from service.tasks.errors import PictureError, check_bytes
 from service.tasks.regions import Grid, RegionMap, region_map
+from service.tasks.seeing import look
 from service.tasks.writing import SearchOptions, Writer
 
 Options = SearchOptions
@@ -48,16 +48,12 @@ class Captioner(Writer):
         """A picture file as the work that it is, decoded and resized for the model. `field` names it in errors.
 
         Raises:
-            PictureError, PictureTooLongError: it is no picture that can be read, or too long a file.
+            PictureError, PictureTooLongError: as for `look`.
             NoAttentionError, BeamLimitError, BadOptionError: as for `search`.
         """
         search = self.search(options)
-        check_bytes(content, self._limits.image_bytes, field)
         preprocessing = self._manifest.image
-        try:
-            pixels, view = see(content, preprocessing.size, preprocessing.fit)
-        except ImageError as error:
-            raise PictureError(str(error), field) from error
+        pixels, view = look(content, preprocessing.size, preprocessing.fit, self._limits, field)
         asked = replace(search, max_length=options.max_length or search.max_length)
         return Picture(self, image_row(pixels), view, asked, options.explain)
 

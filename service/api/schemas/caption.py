@@ -6,15 +6,11 @@ from pydantic import BaseModel, Field
 
 from contract.images import View
 from service.api.schemas.body import Reply
-from service.api.schemas.picture import Picture, PictureBody, Pictures
+from service.api.schemas.picture import IMAGE, Picture, PictureBody, Pictures
 from service.api.schemas.writing import SearchFields, WriteFields
 from service.tasks.caption import Caption, Options, Rendering
 from service.tasks.regions import AXES, RegionMap
 
-_IMAGE = (
-    "a JPEG, PNG, WebP or GIF file (of an animation, the first frame): in JSON as base64, plain or as a data URL; in a "
-    "form as a file; addresses are never fetched"
-)
 _MODEL = "name of a model; else the default"
 
 
@@ -29,19 +25,19 @@ class _CaptionOptions(PictureBody, WriteFields):
 class CaptionRequest(_CaptionOptions):
     """Pictures to describe."""
 
-    image: Pictures = Field(min_length=1, description=f"{_IMAGE}; one picture or several")
+    image: Pictures = Field(min_length=1, description=f"{IMAGE}; one picture or several")
 
 
 class CaptionStreamRequest(_CaptionOptions):
     """A picture to describe while the reader looks on."""
 
-    image: Picture = Field(description=_IMAGE)
+    image: Picture = Field(description=IMAGE)
 
 
 class CaptionOverlayRequest(PictureBody, SearchFields):
     """A picture to describe, and to be shown what each word was written by."""
 
-    image: Picture = Field(description=_IMAGE)
+    image: Picture = Field(description=IMAGE)
     model: str | None = Field(None, description=_MODEL, examples=["captions"])
 
     def options(self) -> Options:

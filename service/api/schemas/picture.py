@@ -15,6 +15,11 @@ from service.api.forms import Part
 from service.api.schemas.body import Body
 
 FIELD = "image"
+IMAGE = (
+    "a JPEG, PNG, WebP or GIF file (of an animation, the first frame): in JSON as base64, plain or as a data URL; in a "
+    "form as a file; addresses are never fetched"
+)
+"""What the field takes."""
 _DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,", re.ASCII)
 _URL = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _SPACES = str.maketrans("", "", " \t\r\n")

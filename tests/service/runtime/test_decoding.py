@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract.inputs import image_row, text_row
+from contract.inputs import image_row, prompt_row, text_row
 from service.runtime import decoding
 from service.runtime.bundle import Bundle, open_bundle
 from service.runtime.decoding import DecodingEngine, EngineSettings
@@ -22,18 +22,19 @@ from service.runtime.errors import (
     DeadlineExceededError,
     EngineFailedError,
     InputTooLongError,
+    NoAttentionError,
     QueueFullError,
     ShuttingDownError,
     TooManyCandidatesError,
 )
 from service.runtime.pace import Pace
 from service.runtime.requests import GenerateRequest, Observer, Sampling, Search
-from tests.service.runtime.asking import make_request, reads_pictures
+from tests.service.runtime.asking import make_request, reads_pictures, reads_prompts
 
 BUNDLES = Path(__file__).parents[2] / "data" / "bundles" / "v1"
 
 
-@pytest.fixture(scope="module", params=["tiny-en-de", "tiny-en-de-gru", "tiny-captions"])
+@pytest.fixture(scope="module", params=["tiny-en-de", "tiny-en-de-gru", "tiny-captions", "tiny-tunes"])
 def bundle(request: pytest.FixtureRequest) -> Bundle:
     return open_bundle(BUNDLES / request.param, precision="int8", provider="cpu")
 
@@ -96,9 +97,11 @@ def test_what_cannot_run_is_refused_at_once(engine: DecodingEngine) -> None:
         with pytest.raises(ValueError, match=r"'pixels' has sizes \(8, 8, 3\) in a row"):
             engine.submit(GenerateRequest(image_row(np.zeros((8, 8, 3), np.uint8))))
     else:
-        limit = engine.bundle.manifest.limits.of("source")
-        with pytest.raises(InputTooLongError, match=f"{limit + 1} along 'source', at most {limit}"):
-            engine.submit(GenerateRequest(text_row([5] * (limit + 1))))
+        axis = "target" if reads_prompts(engine.bundle) else "source"
+        limit = engine.bundle.manifest.limits.of(axis)
+        row = prompt_row([5] * (limit + 2)) if reads_prompts(engine.bundle) else text_row([5] * (limit + 1))
+        with pytest.raises(InputTooLongError, match=f"{limit + 1} along '{axis}', at most {limit}"):
+            engine.submit(GenerateRequest(row))
     with pytest.raises(BeamTooWideError, match="ask for 16 at most"):
         engine.submit(make_request(engine.bundle, 0, beam_size=17))
 
@@ -146,7 +149,7 @@ def test_streamed_ids_are_the_result(engine: DecodingEngine) -> None:
     for beam_size in (1, 4):
         request = make_request(engine.bundle, 5, beam_size=beam_size)
         pieces: list[int] = []
-        streaming = GenerateRequest(request.inputs, request.search, on_tokens=pieces.extend)
+        streaming = replace(request, on_tokens=pieces.extend)
         assert engine.submit(streaming).future.result(30).hypotheses[0].token_ids == pieces
 
 
@@ -155,7 +158,7 @@ def test_a_listener_that_fails_fails_alone(engine: DecodingEngine) -> None:
         raise RuntimeError("no ears")
 
     request = make_request(engine.bundle, 5)
-    deaf = engine.submit(GenerateRequest(request.inputs, request.search, on_tokens=listen))
+    deaf = engine.submit(replace(request, on_tokens=listen))
     others = [engine.submit(make_request(engine.bundle, seed)) for seed in range(3)]
     with pytest.raises(EngineFailedError, match="no ears"):
         deaf.future.result(30)
@@ -209,8 +212,9 @@ def test_one_bad_input_fails_alone(engine: DecodingEngine) -> None:
         pytest.skip("no picture of the right size and type is bad")
     good = [make_request(engine.bundle, seed) for seed in range(6)]
     expected = [alone(engine, request) for request in good]
-    outside = engine.bundle.source.vocabulary_size + 100
-    bad = GenerateRequest(text_row([outside, 3]), Search(max_length=5))
+    outside = engine.bundle.target.vocabulary_size + 100
+    row = prompt_row([outside, 3]) if reads_prompts(engine.bundle) else text_row([outside, 3])
+    bad = GenerateRequest(row, Search(max_length=5))
     tickets = [engine.submit(request) for request in (*good[:3], bad, *good[3:])]
     failed = tickets.pop(3)
     with pytest.raises(EngineFailedError, match="encode failed"):
@@ -220,6 +224,10 @@ def test_one_bad_input_fails_alone(engine: DecodingEngine) -> None:
 
 def test_attention_of_known_targets_sums_to_one_over_the_source(engine: DecodingEngine) -> None:
     request = make_request(engine.bundle, 4)
+    if not engine.bundle.signature.explains:
+        with pytest.raises(NoAttentionError, match="'tiny-tunes' has no attention"):
+            engine.explain(request.inputs, [[5]])
+        return
     weights = engine.explain(request.inputs, [[5, 6, 7], [8]])
     rows, columns = engine.bundle.manifest.image.grid if reads_pictures(engine.bundle) else (1, None)
     assert weights.shape == (2, 4, rows * (columns or len(request.inputs["source_ids"])))
@@ -261,7 +269,8 @@ def test_what_is_encoded_is_counted_in_tokens_or_pictures(bundle: Bundle) -> Non
     if reads_pictures(bundle):
         assert journal.events[0] == (4, 4, 0.0)
     else:
-        lengths = [len(request.inputs["source_ids"]) for request in requests]
+        ids = "prompt_ids" if reads_prompts(bundle) else "source_ids"
+        lengths = [len(request.inputs[ids]) for request in requests]
         cost = 4 * max(lengths)
         assert journal.events[0] == (4, cost, pytest.approx(1 - sum(lengths) / cost))
 

@@ -1,0 +1,122 @@
+"""Completion and upscaling: a picture → the engine's request → a picture, drawn intensity by intensity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contract.images import Pixels
+from contract.inputs import Row, image_row, prompt_row
+from contract.pixels import BOS_ID, CHANNELS, pixel_tokens, token_pixels
+from service.runtime.bundle import Bundle
+from service.runtime.decoding import DecodingEngine
+from service.runtime.requests import GenerateRequest, Generation, Search
+from service.tasks.errors import BadOptionError
+from service.tasks.limits import RequestLimits
+from service.tasks.sampling import SamplingOptions, draw
+from service.tasks.seeing import look
+
+
+@dataclass(frozen=True)
+class CompletionOptions(SamplingOptions):
+    """How to draw the rest of a picture; of its square, `rows` are kept from the top, None keeps half of them."""
+
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn: `pixels [size, size, 3]`, and the mean log-probability of an intensity, kept ones left out."""
+
+    pixels: Pixels
+    score: float
+    seed: int
+
+
+class Painter:
+    """What stands before and after the model of one bundle, whatever it draws from."""
+
+    def __init__(self, bundle: Bundle, engine: DecodingEngine, limits: RequestLimits | None = None) -> None:
+        self.engine = engine
+        self._manifest = bundle.manifest
+        self._limits = limits or RequestLimits()
+
+    @property
+    def size(self) -> int:
+        """Pixels a side of what it draws."""
+        return self._manifest.pixels.size
+
+    def _canvas(self, options: SamplingOptions, inputs: Row, kept: Sequence[int] = ()) -> Canvas:
+        left = CHANNELS * self.size**2 - len(kept)
+        return Canvas(self, inputs, list(kept), draw(options, self._manifest, left), options.seed)
+
+    def _see(self, content: bytes, size: int, field: str) -> Pixels:
+        return look(content, size, self._manifest.pixels.fit, self._limits, field)[0]
+
+
+class Completer(Painter):
+    """Draws the lower part of a picture."""
+
+    def read(self, content: bytes, options: CompletionOptions, field: str) -> Canvas:
+        """A picture file as the work that it is. `field` names it in errors.
+
+        Raises:
+            PictureError, PictureTooLongError: as for `look`.
+            BadOptionError: as for `draw`, or no such number of rows can be kept.
+        """
+        rows = self.size // 2 if options.rows is None else options.rows
+        if not 0 <= rows < self.size:
+            raise BadOptionError(f"{rows} is not between 0 and {self.size - 1}, of {self.size} rows in all", "rows")
+        kept = pixel_tokens(self._see(content, self.size, field)[:rows])
+        return self._canvas(options, prompt_row([BOS_ID, *kept]), kept)
+
+
+class Upscaler(Painter):
+    """Draws a picture anew from a smaller one."""
+
+    def read(self, content: bytes, options: SamplingOptions, field: str) -> Canvas:
+        """A picture file as the work that it is. `field` names it in errors.
+
+        Raises:
+            PictureError, PictureTooLongError: as for `look`.
+            BadOptionError: as for `draw`.
+        """
+        source_size = self._manifest.pixels.source_size
+        assert source_size is not None, "what is upscaled is smaller"
+        return self._canvas(options, image_row(self._see(content, source_size, field)))
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A picture's work: what the model reads, the intensities that are kept, and how the others are drawn."""
+
+    painter: Painter
+    inputs: Row
+    kept: list[int]
+    search: Search
+    seed: int
+
+    @property
+    def size(self) -> int:
+        """Intensities that the model reads."""
+        return max(array.size for array in self.inputs.values())
+
+    @property
+    def rows(self) -> int:
+        """A picture is one row of the model."""
+        return 1
+
+    @property
+    def explains(self) -> bool:
+        """There is nothing to tell beside the picture."""
+        return False
+
+    def requests(self, deadline: float | None, group: int) -> list[GenerateRequest]:
+        """The row, whose first step reads the last intensity that is kept."""
+        last, start = [BOS_ID, *self.kept][-1], len(self.kept)
+        return [GenerateRequest(self.inputs, self.search, deadline, group=group, first_token=last, start=start)]
+
+    def result(self, outcomes: list[Generation]) -> Drawn:
+        """The picture."""
+        best = outcomes[0].hypotheses[0]
+        return Drawn(token_pixels([*self.kept, *best.token_ids], self.painter.size), best.score, self.seed)
