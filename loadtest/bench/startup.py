@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contract.items import Catalogue
 from contract.manifest import latest_version, load_manifest
-from contract.preprocessing import ImagePreprocessing, ItemPreprocessing
+from contract.preprocessing import ImagePreprocessing, ItemPreprocessing, PixelPreprocessing, PromptPreprocessing
 from loadtest.bench.client import post_all
 from loadtest.bench.measure import Spread
 from loadtest.bench.server import ROOT, Server, run_server, run_service
@@ -106,7 +106,9 @@ def first_request(bundle: Path) -> tuple[str, bytes]:
     body: dict[str, object] = {"text": _TEXT}
     if isinstance(manifest.preprocessing, ItemPreprocessing):
         body = {"session": Catalogue.load(folder / manifest.preprocessing.catalogue).ids[:1]}
-    elif isinstance(manifest.preprocessing, ImagePreprocessing):
+    elif isinstance(manifest.preprocessing, PromptPreprocessing):
+        body = {"prompt": ""}
+    elif isinstance(manifest.preprocessing, ImagePreprocessing | PixelPreprocessing):
         body = {"image": base64.b64encode(make_photograph(1)).decode()}
     return f"/v1/{manifest.task}", json.dumps(body).encode()
 
