@@ -76,3 +76,14 @@ def test_channels_of_what_convolutions_read_are_averaged_over_rows() -> None:
         watched.means()[str(stem.x.name)], (pixels.mean(axis=(0, 1, 2)) - 127) / 128, rtol=1e-4, atol=1e-6
     )
     assert len(watched.means()) == len({each.x for each in convolutions(graph.graph)}) == 10
+
+
+def test_convolutions_over_time_are_products_of_windows_and_rounded_as_such(
+    simplified: Callable[[str], tuple[TextMaterial, Graphs]],
+) -> None:
+    """Two layers each; a decoder layer has a product for its window, its query and its context."""
+    material, graphs = simplified("conv_seq2seq")
+    _, ranges = material.calibrate(graphs)
+    assert {kind: len(found) for kind, found in ranges.items()} == {"encode": 1 + 2 + 1, "step": 1 + 3 * 2 + 2}
+    shapes = [linear.matrix().shape for linear in quantised_linears(graphs["step"].graph)]
+    assert shapes.count((3 * 32, 2 * 32)) == 2

@@ -19,6 +19,13 @@ WORDS = [f"w{number}" for number in range(28)]
 VOCABULARY = len(SPECIAL_TOKENS) + len(WORDS)
 SIZES: dict[str, dict[str, Any]] = {
     "attention_seq2seq": {"embedding_size": 16, "encoder_hidden_size": 16, "hidden_size": 32, "attention_size": 16},
+    "conv_seq2seq": {
+        "embedding_size": 16,
+        "hidden_size": 32,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "max_length": 24,
+    },
     "recurrent_seq2seq": {"embedding_size": 16, "encoder_hidden_size": 16, "hidden_size": 32, "cell": "lstm"},
     "transformer": {
         "hidden_size": 32,
