@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ _LARGEST = 2048
 """Blocks of 512 bytes."""
 _BOUNDED = f'ulimit -t {_SECONDS} && ulimit -f {_LARGEST} && exec "$@"'
 _FAULT = re.compile(r"^Error in line-char (\d+)-(\d+)\s*:\s*(.*)$", re.MULTILINE)
+_UNEVEN = re.compile(r"^Warning in line-char \S+\s*: (Track \d+ Bar \d+) has ", re.MULTILINE)
 _INSTRUCTIONS = re.compile(r"%.*|^[IUm]:.*", re.MULTILINE)
 _INLINE_INSTRUCTIONS = re.compile(r"\[[IUm]:[^\]\n]*\]?")
 _MOST_FAULTS = 3
@@ -30,8 +32,29 @@ class TuneError(ValueError):
         super().__init__("; ".join(faults))
 
 
+@dataclass(frozen=True)
+class Played:
+    """A tune that the parser accepts, as a MIDI file.
+
+    `uneven` counts the bars that are longer or shorter than the metre says, as the parser sees them: the first bar may
+    be an upbeat, and before a repeat the last one and the upbeat it goes back to are one bar.
+    """
+
+    midi: bytes
+    uneven: int
+
+
 def to_midi(tune: str) -> bytes:
-    """The MIDI file of a tune, repeats played and chord symbols accompanied.
+    """The MIDI file of a tune.
+
+    Raises:
+        TuneError: as `play` does.
+    """
+    return play(tune).midi
+
+
+def play(tune: str) -> Played:
+    """A tune as it is played: repeats, and chord symbols as accompaniment.
 
     Comments and instructions to programs (`%`, `I:`, `U:`, `m:`) are left out: some would have files read.
 
@@ -57,7 +80,7 @@ def to_midi(tune: str) -> bytes:
             raise TuneError([f"the parser ended with code {done.returncode}"])
         if not target.exists():
             raise TuneError(["there is no tune in it"])
-        return target.read_bytes()
+        return Played(target.read_bytes(), len(set(_UNEVEN.findall(told))))
 
 
 def _without_instructions(tune: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import midi
-from contract.midi import TuneError, to_midi
+from contract.midi import TuneError, play, to_midi
 
 HEADER = "X:1\nM:6/8\nL:1/8\nK:D\n"
 
@@ -29,6 +29,14 @@ def test_repeats_are_played_and_chords_accompany() -> None:
     melody, *accompaniment = pitches(HEADER + '|:"D"DFA dAF:|')
     assert melody == [62, 66, 69, 74, 69, 66] * 2
     assert {pitch % 12 for track in accompaniment for pitch in track} == {2, 6, 9}
+
+
+@pytest.mark.parametrize(
+    ("music", "uneven"),
+    [("DEF GAB|c3 z3|", 0), ("|:A|DEF GAB|c3 z2:|", 0), ("DEF GAB|DEF GABc|DEF|c3 z3|", 2), ("|:DEF:|", 1)],
+)
+def test_bars_that_are_not_as_long_as_the_metre_says_are_counted(music: str, uneven: int) -> None:
+    assert play(HEADER + music).uneven == uneven
 
 
 @pytest.mark.parametrize(
