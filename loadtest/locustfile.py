@@ -1,7 +1,8 @@
 """Traffic on a running service: `make load`, or `locust --headless --locustfile loadtest/locustfile.py [USER …]`.
 
 `Reader` translates, `Critic` classifies, `Indexer` tags, `Shopper` is recommended to, `Composer` has tunes written,
-`Photographer` has pictures described (made-up ones, or those of `--pictures`); where none is named, all of them come.
+`Listener` asks about stories, `Photographer` has pictures described (made-up ones, or those of `--pictures`); where
+none is named, all of them come.
 Every reply is checked. The run fails (exit code 1) when a request does, or when the 95th percentile is above `--p95`.
 It ends by itself after a minute where no `--run-time` says otherwise, and loads no host but this one.
 """
@@ -20,6 +21,7 @@ from locust.env import Environment
 
 from loadtest.asker import Asker, wrong_text
 from loadtest.composer import Composer  # noqa: F401  # locust looks for users here
+from loadtest.listener import Listener  # noqa: F401  # and here
 from loadtest.pictures import load_pictures, multipart
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

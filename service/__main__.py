@@ -101,7 +101,7 @@ def predict(
     max_length: Annotated[int | None, typer.Option(help="of texts written: longest output, in tokens.")] = None,
     top_k: Annotated[
         int | None,
-        typer.Option(min=1, help="classify, recommend: how many labels or items; generate: draw from so many."),
+        typer.Option(min=1, help="classify, recommend, answer: how many; generate: draw from so many."),
     ] = None,
     top_p: Annotated[float | None, typer.Option(help="generate: draw from the fewest tokens of this share.")] = None,
     temperature: Annotated[float | None, typer.Option(help="generate: 0 takes the likeliest token each time.")] = None,
@@ -115,8 +115,9 @@ def predict(
 ) -> None:
     """Lines from standard input through a model to standard output, in order, without a server.
 
-    A line is a text, the path of a picture, a session of item ids, or a prompt, as a JSON string where it has several
-    lines. Translations and captions come out as text, all else as JSON.
+    A line is a text, the path of a picture, a session of item ids, a prompt, as a JSON string where it has several
+    lines, or a JSON object of a story (a list of sentences) and a question. Translations and captions come out as text,
+    all else as JSON.
     """
     from service.predict import predict_lines
     from service.runtime.errors import RefusalError

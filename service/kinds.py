@@ -12,10 +12,12 @@ from service.runtime.bundle import Bundle
 from service.runtime.decoding import DecodingEngine, EngineSettings
 from service.runtime.oneshot import OneShotEngine, OneShotSettings
 from service.settings import Settings
+from service.tasks.answer import Answerer
 from service.tasks.caption import Captioner
 from service.tasks.classify import Classifier
 from service.tasks.generate import Composer
 from service.tasks.limits import RequestLimits
+from service.tasks.paint import Completer, Upscaler
 from service.tasks.recommend import Recommender
 from service.tasks.tag import Tagger
 from service.tasks.translate import Translator
@@ -118,10 +120,14 @@ def _one_shot(bundle: Bundle, settings: Settings) -> tuple[OneShotEngine, ModelM
 TRANSLATE = _kind("translate", _decoding, Translator)
 CAPTION = _kind("caption", _decoding, Captioner)
 GENERATE = _kind("generate", _decoding, Composer)
+COMPLETE_IMAGE = _kind("complete-image", _decoding, Completer)
+UPSCALE = _kind("upscale", _decoding, Upscaler)
 CLASSIFY = _kind("classify", _one_shot, Classifier)
 TAG = _kind("tag", _one_shot, Tagger)
 RECOMMEND = _kind("recommend", _one_shot, Recommender)
+ANSWER = _kind("answer", _one_shot, Answerer)
 
 KINDS: dict[TaskName, Kind[object]] = {
-    kind.task: kind for kind in (TRANSLATE, CAPTION, GENERATE, CLASSIFY, TAG, RECOMMEND)
+    kind.task: kind
+    for kind in (TRANSLATE, CAPTION, GENERATE, COMPLETE_IMAGE, UPSCALE, CLASSIFY, TAG, RECOMMEND, ANSWER)
 }

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from contract.items import ItemId
 from contract.tasks import TaskName
+from service.api.schemas.answer import answer_reply
+from service.api.schemas.body import Body
 from service.api.schemas.classify import prediction_reply
 from service.api.schemas.generate import generation_reply
+from service.api.schemas.paint import drawn_reply
 from service.api.schemas.recommend import recommendation_reply
 from service.api.schemas.tag import tagging_reply
 from service.catalogue import load_model
@@ -24,9 +27,8 @@ from service.kinds import Model
 from service.runtime.requests import Ticket
 from service.runtime.session import configure_threads
 from service.settings import Settings
-from service.tasks import caption, classify, generate, recommend, tag, translate
+from service.tasks import answer, caption, classify, generate, paint, recommend, sampling, tag, translate
 from service.tasks.errors import BadOptionError, PromptError, TaskRefusalError
-from service.tasks.sampling import of_item
 from service.tasks.work import Task, Work
 
 AnyTask = Task[Any, Any, Any, Any, Any]
@@ -42,12 +44,18 @@ class Form:
     write: Callable[[Any], str]
 
 
+class _Asked(Body):
+    story: list[str]
+    question: str
+
+
 def predict_lines(folder: Path, lines: list[str], options: Mapping[str, object], settings: Settings) -> Iterator[str]:
     """What becomes of each line, in order; empty lines stay empty.
 
-    A line is a text, the path of a picture file, a session (item ids with spaces between them, or a JSON list), or a
-    prompt, as a JSON string where it has several lines. Translations and captions are written as text, anything else as
-    the JSON object that the service would reply.
+    A line is a text, the path of a picture file, a session (item ids with spaces between them, or a JSON list), a
+    prompt, as a JSON string where it has several lines, or a JSON object of a story (a list of sentences) and a
+    question. Translations and captions are written as text, anything else as the JSON object that the service would
+    reply.
 
     Raises:
         BundleError: the folder is not a bundle that runs here.
@@ -81,7 +89,7 @@ def _predict(model: Model[Any], lines: list[str], given: Mapping[str, object], q
         return "" if work is None else form.write(work.result([ticket.future.result() for ticket in tickets]))
 
     for number, line in enumerate(lines, start=1):
-        work = _read(task, form, line, of_item(options, number - 1), number) if line.strip() else None
+        work = _read(task, form, line, sampling.of_item(options, number - 1), number) if line.strip() else None
         while submitted and work is not None and waiting + work.rows > queue:
             yield first()
         tickets = [task.engine.submit(request) for request in work.requests(None, 0)] if work else []
@@ -121,6 +129,16 @@ def _session(recommender: recommend.Recommender, line: str) -> list[ItemId]:
     return list(items)
 
 
+def _asked(_task: AnyTask, line: str) -> answer.Asked:
+    try:
+        read = _Asked.model_validate_json(line)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise BadOptionError(f"not a JSON object of a story and a question: {place} {fault['msg']}", "story") from error
+    return answer.Asked(tuple(read.story), read.question)
+
+
 def _text(_task: AnyTask, line: str) -> str:
     return line
 
@@ -149,7 +167,10 @@ _FORMS: dict[TaskName, Form] = {
     "translate": Form(translate.Options, _text, lambda found: found.best.text),
     "caption": Form(caption.Options, _file, lambda found: found.best.text),
     "generate": Form(generate.Options, _prompt, _json(generation_reply)),
+    "complete-image": Form(paint.CompletionOptions, _file, _json(drawn_reply)),
+    "upscale": Form(sampling.SamplingOptions, _file, _json(drawn_reply)),
     "classify": Form(classify.Options, _text, _json(prediction_reply)),
     "tag": Form(tag.Options, _text, _json(tagging_reply)),
+    "answer": Form(answer.Options, _asked, _json(answer_reply)),
     "recommend": Form(recommend.Options, _session, _json(recommendation_reply)),
 }

@@ -18,7 +18,10 @@ from loadtest.pictures import multipart
 from models.data.captions import normalise_caption
 from models.data.labelled import Labelled
 from models.data.sessions import Case
+from models.data.stories import questions
 from models.data.tagged import TaggedText, read_tagged
+from models.tasks.answer.data import read_split as read_stories
+from models.tasks.answer.scores import answer_scores, task_accuracies
 from models.tasks.caption.data import read_split as read_pictures
 from models.tasks.caption.scores import bleu
 from models.tasks.classify.data import read_split
@@ -49,10 +52,11 @@ class _Subject:
         section: Any = find_task(self.manifest.task).config.model_fields["data"].annotation
         return section.model_validate(self.manifest.training["data"])
 
-    def ask(self, route: str, field: str, values: list[Any], **more: Any) -> list[Any]:
-        """Results in the order of the values of a field."""
-        parts = [values[start : start + _ITEMS] for start in range(0, len(values), _ITEMS)]
-        bodies = [json.dumps({field: part, **more}).encode() for part in parts]
+    def ask(self, route: str, items: dict[str, list[Any]], **more: Any) -> list[Any]:
+        """Results in the order of the values of fields, which are as many of each."""
+        starts = range(0, len(next(iter(items.values()))), _ITEMS)
+        parts = [{field: values[start : start + _ITEMS] for field, values in items.items()} for start in starts]
+        bodies = [json.dumps({**part, **more}).encode() for part in parts]
         replies = map(json.loads, post_all(f"{self.url}/v1/{route}", bodies, _CONNECTIONS).replies)
         return [result for reply in replies for result in next(v for v in reply.values() if isinstance(v, list))]
 
@@ -154,14 +158,14 @@ def _caption_file(data: Any) -> str | None:
 
 def _classified(subject: _Subject) -> tuple[int, Scores]:
     examples: list[Labelled] = read_split(subject.data, subject.root, "test")
-    found = subject.ask("classify", "text", [example.text for example in examples], truncate=True, top_k=1)
+    found = subject.ask("classify", {"text": [example.text for example in examples]}, truncate=True, top_k=1)
     right = sum(reply["label"] == example.label for reply, example in zip(found, examples, strict=True))
     return len(examples), {"accuracy": 100 * right / len(examples)}
 
 
 def _tagged(subject: _Subject) -> tuple[int, Scores]:
     examples: list[TaggedText] = read_tagged(subject.data.test, subject.root)
-    found = subject.ask("tag", "text", [example.text for example in examples], truncate=True)
+    found = subject.ask("tag", {"text": [example.text for example in examples]}, truncate=True)
     spans = [[(each["label"], each["start"], each["end"]) for each in reply["entities"]] for reply in found]
     scores = entity_scores(spans, [example.spans for example in examples])
     return len(examples), {f"entity {name}".replace("f1", "F1"): value for name, value in scores.items()}
@@ -177,7 +181,7 @@ def _recommended(subject: _Subject) -> tuple[int, Scores]:
         return text if index is None else catalogue.item(index)
 
     cases: list[Case] = split_cases(subject.data, subject.root, "test")
-    found = subject.ask("recommend", "session", [[*map(external, case.prefix)] for case in cases], top_k=CUTOFF)
+    found = subject.ask("recommend", {"session": [[*map(external, case.prefix)] for case in cases]}, top_k=CUTOFF)
     ranks = [
         # A session of which nothing is known is answered by what is popular: a miss, in the papers' protocol.
         0 if reply["fallback"] else _rank([each["item"] for each in reply["items"]], external(case.target))
@@ -191,6 +195,17 @@ def _recommended(subject: _Subject) -> tuple[int, Scores]:
 def _rank(items: list[ItemId], target: ItemId) -> int:
     """Rank of the target, from 1; 0 where it is not among them."""
     return items.index(target) + 1 if target in items else 0
+
+
+def _answered(subject: _Subject) -> tuple[int, Scores]:
+    examples = questions(read_stories(subject.data, subject.root, "test"))
+    asked = {"story": [example.story for example in examples], "question": [example.question for example in examples]}
+    found = subject.ask("answer", asked, top_k=1)
+    accuracies = task_accuracies(
+        (example.task, reply["text"].lower() == example.answer.lower())
+        for reply, example in zip(found, examples, strict=True)
+    )
+    return len(examples), answer_scores(accuracies)
 
 
 def _described(subject: _Subject) -> tuple[int, Scores]:
@@ -213,5 +228,6 @@ _JUDGES: dict[str, Judge] = {
     "classify": Judge("test", _test_file, _classified),
     "tag": Judge("test", _test_file, _tagged),
     "recommend": Judge("test", _test_file, _recommended),
+    "answer": Judge("test", _test_file, _answered),
     "caption": Judge("validation", _caption_file, _described),
 }

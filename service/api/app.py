@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from service.api.answer import add_answer_routes
 from service.api.caption import add_caption_routes
 from service.api.classify import add_classify_routes
 from service.api.docs import add_docs, problem_replies
@@ -21,6 +22,7 @@ from service.api.gate import METRICS_PATH, Gate, context_of
 from service.api.generate import SEED_HEADER, add_generate_routes
 from service.api.life import Life
 from service.api.models import add_model_routes
+from service.api.paint import add_paint_routes
 from service.api.recommend import add_recommend_routes
 from service.api.route import StrictRoute, strict_routes
 from service.api.tag import add_tag_routes
@@ -54,9 +56,11 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
     add_recommend_routes(app, life, settings)
     add_classify_routes(app, life, settings)
     add_tag_routes(app, life, settings)
+    add_answer_routes(app, life, settings)
     add_translate_routes(app, life, settings)
     add_caption_routes(app, life, settings)
     add_generate_routes(app, life, settings)
+    add_paint_routes(app, life, settings)
     add_model_routes(app, life)
     _add_metrics(app, life)
     if settings.docs:

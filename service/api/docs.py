@@ -21,7 +21,7 @@ from service.settings import Settings
 _ASSETS = Path(bentoml.__file__).parent / "_internal" / "server" / "static_content"
 _OPENAPI_URL = "/v1/openapi.json"
 _ASSETS_URL = "/v1/docs/assets"
-_ITEMS = ("text", "session", "prompt")
+_ITEMS = ("text", "session", "prompt", "question")
 """Fields of requests that hold an item or a list of them, beside pictures."""
 
 

@@ -51,6 +51,7 @@ _KINDS = (
     Kind("invalid-prompt", 422, "The prompt cannot be read"),
     Kind("invalid-tune", 422, "What was written is no tune"),
     Kind("empty-text", 422, "The text is empty"),
+    Kind("unknown-words", 422, "The model does not know these words"),
     Kind("input-too-long", 422, "The input is too long"),
     Kind("too-many-sentences", 422, "Too many sentences in one request"),
     Kind("beam-too-wide", 422, "The beam is too wide"),

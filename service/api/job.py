@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -24,7 +24,7 @@ _INLINE_LENGTH = 4_000
 """Up to so many characters or ids, reading them is quicker than handing them to a thread and back."""
 _groups = itertools.count(1)
 
-ItemT = TypeVar("ItemT", bound=Sequence[Any])
+ItemT = TypeVar("ItemT", bound=Sized)
 OptionsT = TypeVar("OptionsT")
 RequestT = TypeVar("RequestT")
 OutcomeT = TypeVar("OutcomeT")

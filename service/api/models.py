@@ -8,11 +8,12 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from contract.manifest import DecodingDefaults, Licence, Limits, Manifest, Precision, Score, Speed
-from contract.preprocessing import Fit, ImagePreprocessing, Notation
+from contract.preprocessing import Fit, ImagePreprocessing, Notation, PixelPreprocessing
 from contract.tasks import TaskName
 from service.api.life import Life
 from service.catalogue import Catalogue, UnknownModelError
 from service.kinds import Model, SlotEngine
+from service.tasks.answer import Answerer
 from service.tasks.classify import Classifier
 from service.tasks.tag import Tagger
 
@@ -23,6 +24,14 @@ class ImageReply(BaseModel):
     size: int = Field(examples=[224])
     fit: Fit = Field(description="squeeze: the whole picture, whatever its proportions; crop: the middle of it")
     grid: list[int] = Field(min_length=2, max_length=2, examples=[[7, 7]])
+
+
+class DrawingReply(BaseModel):
+    """How a model draws: squares of `size` pixels a side, from pictures fitted to such a square or a smaller one."""
+
+    size: int = Field(examples=[32])
+    fit: Fit = Field(description="squeeze: the whole picture, whatever its proportions; crop: the middle of it")
+    source_size: int | None = Field(None, description="of a model that draws from fewer pixels: so many a side")
 
 
 class ModelSummary(BaseModel):
@@ -38,6 +47,7 @@ class ModelSummary(BaseModel):
     provider: Literal["cpu", "cuda"] = Field(description="where it runs")
     precision: Precision = Field(description="the precision it runs in")
     image: ImageReply | None = Field(None, description="of a model that looks at pictures: how it does")
+    drawing: DrawingReply | None = Field(None, description="of a model that draws pictures: how it does")
     notation: Notation | None = Field(None, description="of a model that goes on from prompts: what it writes")
     explains: bool = Field(description="whether it has attention to explain with")
     limits: Limits = Field(description="largest size of each axis that the model has")
@@ -65,6 +75,7 @@ class ModelDetails(ModelSummary):
     created: str
     vocabulary_size: int
     labels: list[str] | None = Field(None, description="what a classifier chooses from, or a tagger finds")
+    answers: list[str] | None = Field(None, description="what a model that answers questions chooses from")
     slots: int | None = Field(None, description="rows decoded at once; no beam is wider")
     decoding: DecodingDefaults | None = None
     variants: list[VariantReply]
@@ -104,6 +115,7 @@ def _summary(model: Model[object], catalogue: Catalogue) -> ModelSummary:
         default=catalogue.is_default(model),
         **_languages(manifest),
         image=_image(manifest),
+        drawing=_drawing(manifest),
         notation=getattr(manifest.preprocessing, "notation", None),
         provider=model.bundle.provider,
         precision=model.bundle.variant.precision,
@@ -123,6 +135,7 @@ def _details(model: Model[object], catalogue: Catalogue) -> ModelDetails:
         created=manifest.created,
         vocabulary_size=manifest.vocabulary_size,
         labels=list(model.task.labels) if isinstance(model.task, Classifier | Tagger) else None,
+        answers=list(model.task.answers) if isinstance(model.task, Answerer) else None,
         slots=model.engine.slots if isinstance(model.engine, SlotEngine) else None,
         decoding=manifest.decoding,
         variants=_variants(manifest),
@@ -139,6 +152,13 @@ def _image(manifest: Manifest) -> ImageReply | None:
     if not isinstance(preprocessing, ImagePreprocessing):
         return None
     return ImageReply(size=preprocessing.size, fit=preprocessing.fit, grid=list(preprocessing.grid))
+
+
+def _drawing(manifest: Manifest) -> DrawingReply | None:
+    drawing = manifest.preprocessing
+    if not isinstance(drawing, PixelPreprocessing):
+        return None
+    return DrawingReply(size=drawing.size, fit=drawing.fit, source_size=drawing.source_size)
 
 
 def _variants(manifest: Manifest) -> list[VariantReply]:

@@ -11,6 +11,8 @@
 - `caption`    picture → pixels → the engine's request → captions
 - `regions`, `overlay`  attention maps of captions, and pictures of them
 - `classify`   text → labels and their probabilities
+- `ranking`    the most probable of scores
+- `answer`     a story and a question → answers and their probabilities
 - `maps`       attention maps of a text that was read
 - `tag`        text → sentences → words → entities, placed in the text
 - `recommend`  a session of items → items that may come next

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from service.runtime.requests import Prediction, PredictRequest
 from service.tasks.errors import EmptyTextError, TextTooLongError, check_characters, check_explained
 from service.tasks.limits import RequestLimits
 from service.tasks.maps import TextMap, text_maps
+from service.tasks.ranking import most_probable
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ class Classifier:
 
     def rank(self, scores: Sequence[float], top_k: int) -> list[LabelScore]:
         """The labels of the `top_k` highest log-probabilities."""
-        best = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)[:top_k]
-        # Rounding may leave a log-probability above 0.
-        return [LabelScore(self.labels[label], min(1.0, math.exp(scores[label]))) for label in best]
+        return [LabelScore(self.labels[label], score) for label, score in most_probable(scores, top_k)]
 
     def _encode(self, text: str, options: Options, field: str) -> tuple[list[Encoding], bool]:
         """The text as the model reads it, sentence by sentence where it reads sentences; and whether it was cut."""

@@ -22,10 +22,22 @@ class EmptyTextError(TaskRefusalError):
         super().__init__("the text is empty or holds nothing but spaces: send at least one word", field)
 
 
+class EmptyStoryError(TaskRefusalError):
+    """A story without sentences, or a sentence or a question without words."""
+
+    reason = "empty-text"
+
+
 class TextTooLongError(TaskRefusalError):
     """A text is longer than a limit."""
 
     reason = "input-too-long"
+
+
+class UnknownWordsError(TaskRefusalError):
+    """Words that a model with a small vocabulary has never seen, and so cannot make anything of."""
+
+    reason = "unknown-words"
 
 
 class PromptError(TaskRefusalError):

@@ -25,6 +25,7 @@ LIMITS = {
     "tiny-classify": Limits(source=48),
     "tiny-document": Limits(sentences=6, words=12),
     "tiny-tag": Limits(source=64, characters=32),
+    "tiny-answers": Limits(sentences=6, words=8, source=8),
     "tiny-items": Limits(items=12, filters=1000, k=40),
 }
 

@@ -32,6 +32,7 @@ def test_every_task_but_translation_is_judged(tmp_path: Path) -> None:
         with_test_file("tiny-classify", {"table": "labelled/test.tsv"}, tmp_path),
         with_test_file("tiny-tag", {"columns": "tagged/test.conll"}, tmp_path),
         DATA / "bundles" / "v1" / "tiny-items",
+        with_test_file("tiny-answers", {"files": "stories/*_test.txt"}, tmp_path),
         DATA / "bundles" / "v1" / "tiny-captions",
         DATA / "bundles" / "v1" / "tiny-document",  # names no test file
         DATA / "bundles" / "v1" / "tiny-en-de",  # translates
@@ -41,6 +42,7 @@ def test_every_task_but_translation_is_judged(tmp_path: Path) -> None:
         ("tiny-classify", "labelled/test.tsv", ["accuracy"]),
         ("tiny-tag", "tagged/test.conll", ["entity F1", "entity precision", "entity recall"]),
         ("tiny-items", "sessions/events.csv", ["MRR@20", "Recall@20"]),
+        ("tiny-answers", "stories/*_test.txt", ["accuracy", "solved"]),
         (
             "tiny-captions",
             "pictures/captions.tsv",
@@ -52,13 +54,15 @@ def test_every_task_but_translation_is_judged(tmp_path: Path) -> None:
     assert (result.verdicts[0].scores["accuracy"] * result.verdicts[0].examples / 100) % 1 == pytest.approx(0)
     ranked = result.verdicts[2].scores
     assert 0 < ranked["MRR@20"] <= ranked["Recall@20"] <= 100
-    captions = result.verdicts[3]
+    answers = result.verdicts[3]
+    assert (answers.examples, answers.scores) == (60, {"accuracy": pytest.approx(96.67, abs=0.01), "solved": 100.0})
+    captions = result.verdicts[4]
     assert all(0 <= value <= 100 for value in captions.scores.values())
     assert captions.scores["BLEU-1, greedy"] >= captions.scores["BLEU-4, greedy"]
     (table,) = result.tables()
     assert isinstance(table, Table)
-    assert len(table.rows) == 14
-    assert [row[1] for row in table.rows[5:7]] == ["sessions/events.csv", "pictures/captions.tsv (validation)"]
+    assert len(table.rows) == 16
+    assert [row[1] for row in table.rows[5:8:2]] == ["sessions/events.csv", "pictures/captions.tsv (validation)"]
     assert {score.split for score in result.scores("tiny-captions")} == {"validation"}
     (score,) = result.scores("tiny-classify")
     assert (score.metric, score.split, score.precision) == ("accuracy", "test", "int8")

@@ -16,7 +16,7 @@ LOCUSTFILE = ROOT / "loadtest" / "locustfile.py"
 SERVER = """
 import http.server, json, sys
 WHO = {{"/v1/translate": "Reader", "/v1/classify": "Critic", "/v1/tag": "Indexer", "/v1/recommend": "Shopper",
-    "/v1/caption": "Photographer", "/v1/generate": "Composer"}}
+    "/v1/caption": "Photographer", "/v1/generate": "Composer", "/v1/answer": "Listener"}}
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_POST(self):
@@ -27,12 +27,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = json.loads(body)
         if self.path == "/v1/generate/midi":
             return self.reply(b"MThd")
-        item = next(body[name] for name in ("text", "session", "image", "prompt") if name in body)
-        seed = body.get("seed")
+        item = next(body[name] for name in ("text", "session", "image", "prompt", "question") if name in body)
+        asked = body["seed"] if "seed" in body else len(body.get("story", ()))
         if isinstance(item, str) or "session" in body and not isinstance(item[0], list):
             item = [item]
         items, key = item, {{"/v1/translate": "translations", "/v1/recommend": "recommendations",
-            "/v1/caption": "captions", "/v1/generate": "generations"}}.get(self.path, "predictions")
+            "/v1/caption": "captions", "/v1/generate": "generations",
+            "/v1/answer": "answers"}}.get(self.path, "predictions")
         self.reply({{key: {reply}}})
     def do_GET(self):
         self.reply({{}})
@@ -52,22 +53,23 @@ GOOD = {
     "Indexer": "[{'entities': [{'text': i[:5], 'start': 0, 'end': 5}]} for i in items]",
     "Shopper": "[{'items': [{'item': 5}, {'item': 7}]} for i in items]",
     "Photographer": "[{'text': 'a dog', 'score': -1.0} for i in items]",
-    "Composer": "[{'text': i + 'abc|', 'seed': seed + n, 'score': -1.0} for n, i in enumerate(items)]",
+    "Listener": "[{'text': 'a', 'answers': [{'text': 'a', 'score': 0.9}], 'truncated': asked > 50} for i in items]",
+    "Composer": "[{'text': i + 'abc|', 'seed': asked + n, 'score': -1.0} for n, i in enumerate(items)]",
 }
 
 
 def load(url: str, *users: str, p95: int = 60_000) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "locust", "--headless", "--locustfile", str(LOCUSTFILE), "--host", url]
-    command += ["--users", "6", "--spawn-rate", "6", "--run-time", "6s", "--p95", str(p95), *users]
+    command += ["--users", str(len(GOOD)), "--spawn-rate", "9", "--run-time", "6s", "--p95", str(p95), *users]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_a_service_that_answers_well_passes() -> None:
-    replies = ", ".join(f"{user!r}: lambda items, seed: {reply}" for user, reply in GOOD.items())
-    with run_server(["-c", SERVER.format(reply=f"{{{replies}}}[WHO[self.path]](items, seed)")]) as server:
+    replies = ", ".join(f"{user!r}: lambda items, asked: {reply}" for user, reply in GOOD.items())
+    with run_server(["-c", SERVER.format(reply=f"{{{replies}}}[WHO[self.path]](items, asked)")]) as server:
         result = load(server.url)
     assert result.returncode == 0, result.stdout + result.stderr
-    tasks = ("translate", "classify", "tag", "recommend", "caption", "generate", "generate/midi")
+    tasks = ("translate", "classify", "tag", "recommend", "caption", "generate", "generate/midi", "answer")
     assert all(f"/v1/{task}" in result.stdout + result.stderr for task in tasks)
 
 
@@ -96,6 +98,11 @@ CHECKED = [
     ("wrong_midi(422, b'{type: invalid-prompt}')", "status 422"),
     ("wrong_midi(422, b'{type: invalid-tune}')", "None"),
     ("wrong_midi(200, b'MThd')", "None"),
+    ("wrong_answer({'text': 'a', 'answers': [A('a', 0.1), A('b', 0.9)]}, False)", "answers in no order"),
+    ("wrong_answer({'text': 'a', 'answers': [A('a', 1.1)]}, False)", "no probabilities"),
+    ("wrong_answer({'text': 'b', 'answers': [A('a', 0.9)]}, False)", "not the best one"),
+    ("wrong_answer({'text': 'a', 'answers': [A('a', 0.9)]}, True)", "how much of the story"),
+    ("wrong_answer({'text': 'a', 'answers': [A('a', 0.9)], 'truncated': True}, True)", "None"),
     ("wrong_items({'items': [{'item': 5}, {'item': 5}]}, 9)", "an item twice"),
     ("wrong_items({'items': [{'item': 5}, {'item': 6}]}, 1)", "more items than asked for"),
     ("wrong_items({'items': [{'item': 5}, {'item': 6}]}, 2)", "None"),
@@ -103,7 +110,8 @@ CHECKED = [
 
 
 def test_every_reply_is_checked() -> None:
-    program = "from loadtest.composer import *\nfrom loadtest.locustfile import *\n"
+    program = "from loadtest.composer import *\nfrom loadtest.listener import *\nfrom loadtest.locustfile import *\n"
+    program += "A = lambda text, score: {'text': text, 'score': score}\n"
     program += "L = lambda label, score: {'label': label, 'score': score}\n"
     program += "\n".join(f"print({expression})" for expression, _ in CHECKED)
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)

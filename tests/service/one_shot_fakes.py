@@ -1,7 +1,7 @@
 """One-shot engines without a model, and bundles of every one-shot task for what stands around them.
 
 What the engines answer can be told by hand: a text is rated by its words, words are tagged by what they are, and an
-item is followed by the next ones of the catalogue.
+item is followed by the next ones of the catalogue. Who a question ends with is where the last sentence about them ends.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 
 from contract.items import Catalogue as Items
 from contract.manifest import File, Graph, Licence, Limits, Manifest, Score, Variant
-from contract.preprocessing import ItemPreprocessing, LabelPreprocessing, Preprocessing, TagPreprocessing
+from contract.preprocessing import (
+    ItemPreprocessing,
+    LabelPreprocessing,
+    Preprocessing,
+    StoryPreprocessing,
+    TagPreprocessing,
+)
 from contract.signature import Attention, PredictSignature, Tensor
 from contract.tags import TagSet
 from contract.tasks import TaskName
@@ -24,6 +30,7 @@ from service.kinds import Model
 from service.metrics import OneShotMetrics
 from service.runtime.bundle import Bundle
 from service.runtime.requests import Array, Prediction, PredictRequest
+from service.tasks.answer import Answerer
 from service.tasks.classify import Classifier
 from service.tasks.limits import RequestLimits
 from service.tasks.recommend import Recommender
@@ -37,6 +44,8 @@ SOURCE_LIMIT, WORD_LIMIT, SENTENCE_LIMIT, ITEM_LIMIT, FILTER_LIMIT, K_LIMIT = 12
 _TAG_OF = {"anna": "B-PER", "smith": "I-PER", "berlin": "B-LOC", "san": "B-LOC", "marino": "I-LOC"}
 _TAG_OF |= {"柏": "B-LOC", "林": "I-LOC", "🙂": "B-PER"}
 _VOCABULARY = (PAD, UNK, "[CLS]", "[SEP]", "good", "bad", "film", ".", *_TAG_OF)
+ANSWERS = ("kitchen", "garden", "nowhere")
+STORY_WORDS = (PAD, UNK, *ANSWERS, "mary", "john", "went", "moved", "to", "the", "where", "is")
 Answer = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 
@@ -54,6 +63,8 @@ class FakeOneShotEngine(FakeQueue):
         settle(ticket.future, Prediction(self.answer(ticket.request.inputs), 0.001, 0.002, 0.003))
 
     def explain(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        if "question_ids" in inputs:
+            return {"attention": _rising(2, len(inputs["word_ids"]))}
         if "word_ids" in inputs:
             sentences, words = inputs["word_ids"].shape
             return {"words": _rising(sentences, words), "sentences": _rising(sentences)}
@@ -88,6 +99,14 @@ def follow(inputs: Mapping[str, Array]) -> dict[str, Array]:
     scores[0] = -np.inf
     best = np.argsort(-scores, kind="stable")[:k]
     return {"candidates": best.astype(np.int64), "scores": scores[best]}
+
+
+def recall(inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Log-probabilities of the answers: where the one that is asked about was last."""
+    story = zip(inputs["word_ids"], inputs["word_counts"], strict=True)
+    ends = [ids[count - 1] for ids, count in story if ids[0] == inputs["question_ids"][-1]]
+    votes = 3 * np.eye(len(ANSWERS))[ends[-1] - 2 if ends else 2]
+    return {"scores": (votes - np.log(np.exp(votes).sum())).astype(np.float32)}
 
 
 def make_tokenizer(*, special: bool) -> Tokenizer:
@@ -153,6 +172,27 @@ def recommender(folder: Path, *, attention: bool = True, items: tuple[str | int,
     bundle = _bundle(folder, "follower", "recommend", signature, ItemPreprocessing(catalogue="items.json"), limits)
     engine = FakeOneShotEngine(follow)
     return _model(bundle, engine, Recommender(bundle, engine))  # type: ignore[arg-type]
+
+
+def answerer(folder: Path, *, attention: bool = True, limits: RequestLimits | None = None) -> Model[Any]:
+    """A model that answers questions: `teller`."""
+    story = (("word_ids", "rows", "sentences", "words"), ("word_counts", "rows", "sentences"))
+    question = (("question_ids", "rows", "source"), ("question_lengths", "rows"))
+    signature = PredictSignature(
+        inputs=_tensors("int64", *story, ("sentence_counts", "rows"), *question),
+        outputs=_tensors("float32", ("scores", "rows", len(ANSWERS))),
+        attention=(Attention(axes=(2, "sentences"), normalised=False),) if attention else (),
+    )
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(STORY_WORDS)}, unk_token=UNK))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\p{L}+"), "removed", invert=True)
+    tokenizer.add_special_tokens([PAD, UNK])
+    tokenizer.save(str(folder / "words.json"))
+    sizes = Limits(sentences=SENTENCE_LIMIT, words=WORD_LIMIT, source=WORD_LIMIT)
+    preprocessing = StoryPreprocessing(tokenizer="words.json", answers=ANSWERS)
+    bundle = _bundle(folder, "teller", "answer", signature, preprocessing, sizes)
+    engine = FakeOneShotEngine(recall)
+    return _model(bundle, engine, Answerer(bundle, engine, limits))  # type: ignore[arg-type]
 
 
 def _model(bundle: Bundle, engine: FakeOneShotEngine, task: object) -> Model[Any]:

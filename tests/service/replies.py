@@ -17,7 +17,8 @@ CAPTION, CAPTION_STREAM, OVERLAY = "/v1/caption", "/v1/caption/stream", "/v1/cap
 CAPTION_PATHS = (CAPTION, CAPTION_STREAM, OVERLAY)
 GENERATE, GENERATE_STREAM, MIDI = "/v1/generate", "/v1/generate/stream", "/v1/generate/midi"
 GENERATE_PATHS = (GENERATE, GENERATE_STREAM, MIDI)
-CLASSIFY, TAG, RECOMMEND = "/v1/classify", "/v1/tag", "/v1/recommend"
+COMPLETE_IMAGE, UPSCALE = "/v1/complete-image", "/v1/upscale"
+CLASSIFY, TAG, RECOMMEND, ANSWER = "/v1/classify", "/v1/tag", "/v1/recommend", "/v1/answer"
 TEXT = "A man is riding."
 PARAGRAPH = "A man is riding. Two dogs!\n\nIs the girl reading?"
 

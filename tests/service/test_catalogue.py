@@ -82,6 +82,7 @@ def test_real_bundles_are_loaded_and_answer() -> None:
     catalogue = load_catalogue(Settings(bundles=BUNDLES, slots=8, precision="int8"))
     try:
         assert [(model.name, model.bundle.manifest.task) for model in catalogue] == [
+            ("tiny-answers", "answer"),
             ("tiny-captions", "caption"),
             ("tiny-classify", "classify"),
             ("tiny-document", "classify"),
@@ -89,16 +90,19 @@ def test_real_bundles_are_loaded_and_answer() -> None:
             ("tiny-en-de-gru", "translate"),
             ("tiny-items", "recommend"),
             ("tiny-tag", "tag"),
+            ("tiny-tunes", "generate"),
         ]
         assert [model.name for model in catalogue if catalogue.is_default(model)] == [
+            "tiny-answers",
             "tiny-captions",
             "tiny-classify",
             "tiny-en-de",
             "tiny-items",
             "tiny-tag",
+            "tiny-tunes",
         ]
         assert {model.bundle.variant.precision for model in catalogue} == {"int8"}
-        assert [model.engine.slots for model in catalogue if isinstance(model.engine, SlotEngine)] == [8, 8, 8]
+        assert [model.engine.slots for model in catalogue if isinstance(model.engine, SlotEngine)] == [8, 8, 8, 8]
         assert all(model.engine.alive for model in catalogue)
     finally:
         catalogue.close(drain=False)

@@ -112,6 +112,17 @@ def test_pictures_are_named_by_their_paths(tmp_path: Path) -> None:
         assert message in result.stderr
 
 
+def test_prompts_are_gone_on_from_by_seeds_that_count_up() -> None:
+    lines = ["K:C", json.dumps("M:6/8\nK:G\n"), "", "K:C"]
+    first, second, empty, last = predict("tiny-tunes", "--seed", 4, "--temperature", 0.5, text="\n".join(lines))
+    assert (first["seed"], second["seed"], empty, last["seed"]) == (4, 5, None, 7)
+    assert (first["text"][:4], second["text"][:10]) == ("K:C\n", "M:6/8\nK:G\n")
+    (again,) = predict("tiny-tunes", "--seed", 7, "--temperature", 0.5, text="K:C")
+    assert again == last
+    certain = [predict("tiny-tunes", "--temperature", 0, "--seed", seed, text="K:C")[0]["text"] for seed in (1, 2)]
+    assert certain[0] == certain[1]
+
+
 def test_sessions_are_names_with_spaces_between_them_or_json_lists() -> None:
     text = '["sku-107", "sku-108"]\nsku-107 sku-108\nnothing\n[5]'
     as_json, as_names, *others = predict("tiny-items", "--top-k", 3, "--exclude-seen", text=text)
@@ -119,6 +130,14 @@ def test_sessions_are_names_with_spaces_between_them_or_json_lists() -> None:
     assert len(as_json["items"]) == 3
     assert {"sku-107", "sku-108"}.isdisjoint(each["item"] for each in as_json["items"])
     assert [(other["fallback"], other["unknown"]) for other in others] == [(True, ["nothing"]), (True, [5])]
+
+
+def test_questions_come_with_their_stories() -> None:
+    asked = {"story": ["Ada ran to the attic.", "Ben ran to the barn."], "question": "Where is Ada?"}
+    long = asked | {"story": ["Ben ran to the barn."] * 6 + asked["story"]}
+    found, truncated = predict("tiny-answers", "--top-k", 1, text=f"{json.dumps(asked)}\n{json.dumps(long)}")
+    assert (found["text"], len(found["answers"]), found.get("truncated")) == ("attic", 1, None)
+    assert (truncated["text"], truncated["truncated"]) == ("attic", True)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +152,21 @@ def test_sessions_are_names_with_spaces_between_them_or_json_lists() -> None:
         ("tiny-classify", [], "fine\n" + "word " * 100, "line 2: 100 tokens, the limit of model 'tiny-classify' is 48"),
         ("tiny-tag", ["--top-k", 3], "fine", "top_k is no option of 'tiny-tag', a model for tag"),
         ("tiny-items", [], "sku-107\n[1", "line 2: not a JSON list of item ids"),
+        (
+            "tiny-answers",
+            [],
+            '{"story": ["Ada ran."]}',
+            "line 1: not a JSON object of a story and a question: question",
+        ),
+        (
+            "tiny-answers",
+            [],
+            '{"story": ["Zoe ran."], "question": "Where?"}',
+            "model 'tiny-answers' has never seen 'Zoe'",
+        ),
+        ("tiny-tunes", ["--beam-size", 2], "K:C", "beam_size is no option of 'tiny-tunes', a model for generate"),
+        ("tiny-tunes", [], 'K:C\n"K:C', "line 2: not a JSON string"),
+        ("tiny-tunes", ["--top-p", 2], "K:C", "line 1: 2 is not above 0 and at most 1"),
         ("tiny-items", [], "[true]", "line 1: item ids are texts or integers"),
         ("tiny-en-de", ["--exclude-seen"], "fine", "exclude_seen is no option of 'tiny-en-de', a model for translate"),
     ],

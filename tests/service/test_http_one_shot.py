@@ -19,24 +19,32 @@ from service.runtime.errors import EngineFailedError, QueueFullError
 from service.runtime.requests import Array
 from service.settings import Settings
 from tests.service.fakes import FakeEngine, make_catalogue
-from tests.service.one_shot_fakes import ITEMS, FakeOneShotEngine, classifier, recommender, tagger
-from tests.service.replies import CLASSIFY, RECOMMEND, TAG, TRANSLATE, check_problem, sample, until
+from tests.service.one_shot_fakes import ITEMS, FakeOneShotEngine, answerer, classifier, recommender, tagger
+from tests.service.replies import ANSWER, CLASSIFY, RECOMMEND, TAG, TRANSLATE, check_problem, sample, until
 
-BODIES = {CLASSIFY: {"text": "A good film."}, TAG: {"text": "Anna in Berlin."}, RECOMMEND: {"session": [50, 20]}}
+TOLD = ["Mary went to the kitchen.", "John moved to the garden."]
+BODIES: dict[str, dict[str, Any]] = {
+    CLASSIFY: {"text": "A good film."},
+    TAG: {"text": "Anna in Berlin."},
+    RECOMMEND: {"session": [50, 20]},
+    ANSWER: {"story": TOLD, "question": "Where is Mary?"},
+}
+NAMES = {CLASSIFY: "rater", TAG: "marker", RECOMMEND: "follower", ANSWER: "teller"}
 PATHS = pytest.mark.parametrize("path", list(BODIES))
 
 
 @pytest.fixture
 def catalogue(engine: FakeEngine, tmp_path: Path) -> Iterator[Catalogue]:
-    folders = [tmp_path / name for name in ("rater", "reader", "marker", "follower")]
+    folders = [tmp_path / name for name in ("rater", "reader", "marker", "follower", "teller")]
     for folder in folders:
         folder.mkdir()
-    rater, reader, marker, follower = folders
+    rater, reader, marker, follower, teller = folders
     one_shot = [
         classifier(rater, "attention"),
         classifier(reader, "words", "sentences", documents=True),
         tagger(marker),
         recommender(follower),
+        answerer(teller),
     ]
     catalogue = Catalogue([*make_catalogue(engine), *one_shot], {})
     yield catalogue
@@ -59,8 +67,7 @@ async def client(life: Life) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def engine_of(catalogue: Catalogue, path: str) -> FakeOneShotEngine:
-    name = {CLASSIFY: "rater", TAG: "marker", RECOMMEND: "follower"}[path]
-    model = catalogue.get(name)
+    model = catalogue.get(NAMES[path])
     assert model is not None
     assert isinstance(model.engine, FakeOneShotEngine)
     return model.engine
@@ -151,6 +158,40 @@ async def test_a_session_is_explained_where_that_is_asked_for(client: httpx.Asyn
     }
 
 
+async def test_a_question_is_answered(client: httpx.AsyncClient) -> None:
+    response = await client.post(ANSWER, json={"story": TOLD, "question": "Where is Mary?", "top_k": 2})
+    assert response.status_code == 200
+    reply = response.json()
+    (answered,) = reply.pop("answers")
+    assert reply == {"model": "teller", "version": "3"}
+    assert list(answered) == ["text", "score", "answers"]
+    assert [each["text"] for each in answered["answers"]] == ["kitchen", "garden"]
+    assert {"text": answered["text"], "score": answered["score"]} == answered["answers"][0]
+    assert answered["score"] == pytest.approx(0.9094, abs=1e-4)
+
+
+async def test_questions_are_about_one_story_or_each_about_its_own(client: httpx.AsyncClient) -> None:
+    async def texts(**body: Any) -> list[str]:
+        return [each["text"] for each in (await client.post(ANSWER, json=body)).json()["answers"]]
+
+    questions = ["Where is John?", "Where is Mary?"]
+    assert await texts(story=TOLD, question=questions) == ["garden", "kitchen"]
+    assert await texts(story=[TOLD], question=questions) == ["garden", "kitchen"]
+    assert await texts(story=[TOLD[:1], TOLD], question=questions) == ["nowhere", "kitchen"]
+
+
+async def test_the_last_sentences_of_a_story_are_read_and_shown(client: httpx.AsyncClient) -> None:
+    body = {"story": [*TOLD, *TOLD], "question": "Where is Mary?", "explain": True}
+    (answered,) = (await client.post(ANSWER, json=body)).json()["answers"]
+    assert answered["truncated"] is True
+    assert answered["attention"] == {
+        "axes": ["hops", "sentences"],
+        "sources": [{"text": TOLD[place % 2], "position": place} for place in (1, 2, 3)],
+        "weights": [[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]],
+    }
+    check_problem(await client.post(ANSWER, json=body | {"truncate": False}), "input-too-long", "story")
+
+
 @pytest.mark.parametrize(
     ("path", "body", "slug", "field"),
     [
@@ -193,6 +234,36 @@ async def test_a_session_is_explained_where_that_is_asked_for(client: httpx.Asyn
         (RECOMMEND, {"session": [10], "exclude": list(ITEMS[:41])}, "invalid-request", "exclude"),
         (RECOMMEND, {"session": [10], "model": "rater"}, "unknown-model", "model"),
         (RECOMMEND, {}, "invalid-request", "session"),
+        *(
+            (ANSWER, {"story": TOLD, "question": "Where is Mary?"} | body, slug, field)
+            for body, slug, field in [
+                ({"question": "Where is the Zebra?"}, "unknown-words", "question"),
+                ({"story": [*TOLD, "Mary ate."]}, "unknown-words", "story.2"),
+                ({"story": [TOLD, [*TOLD, "Ben went."]], "question": ["Where?"] * 2}, "unknown-words", "story.1.2"),
+                ({"question": ["Where?", "Why?"]}, "unknown-words", "question.1"),
+                ({"story": []}, "empty-text", "story"),
+                ({"story": [TOLD, []], "question": ["Where?"] * 2}, "empty-text", "story.1"),
+                ({"story": [*TOLD, " "]}, "empty-text", "story.2"),
+                ({"story": ["?!"]}, "empty-text", "story.0"),
+                ({"question": ""}, "empty-text", "question"),
+                ({"story": TOLD[:1] * 1001}, "input-too-long", "story"),
+                ({"story": ["Mary went to the the the garden."]}, "input-too-long", "story.0"),
+                ({"question": "Where " * 7}, "input-too-long", "question"),
+                ({"question": "x" * 20_001}, "input-too-long", "question"),
+                ({"story": [TOLD] * 3, "question": ["Where?"] * 2}, "invalid-request", "story"),
+                ({"story": "Mary went."}, "invalid-request", "story"),
+                ({"story": [1]}, "invalid-request", "story.0"),
+                ({"story": [TOLD, "Mary went."]}, "invalid-request", "story.1"),
+                ({"story": [["Mary", None]]}, "invalid-request", "story.0.1"),
+                ({"question": []}, "invalid-request", "question"),
+                ({"question": ["Where?"] * 21}, "invalid-request", "question"),
+                ({"question": ["Where?"] * 4, "explain": True}, "invalid-request", "explain"),
+                ({"top_k": 0}, "invalid-request", "top_k"),
+                ({"hops": 2}, "invalid-request", "hops"),
+                ({"model": "rater"}, "unknown-model", "model"),
+            ]
+        ),
+        (ANSWER, {"story": TOLD}, "invalid-request", "question"),
     ],
 )
 async def test_what_is_not_acceptable_is_refused_with_the_field(
@@ -275,10 +346,15 @@ async def test_the_items_of_a_list_are_a_group(client: httpx.AsyncClient, catalo
 async def test_long_lists_are_worked_on_beside_the_event_loop(
     client: httpx.AsyncClient, catalogue: Catalogue, path: str
 ) -> None:
-    long = {CLASSIFY: "good film " * 250, TAG: "Anna. " * 400, RECOMMEND: [10] * 2500}[path]
-    (name,) = BODIES[path]
+    long: dict[str, Any] = {
+        CLASSIFY: {"text": "good film " * 250},
+        TAG: {"text": "Anna. " * 400},
+        RECOMMEND: {"session": [10] * 2500},
+        ANSWER: {"story": TOLD * 200, "question": "Where is John?"},
+    }[path]
     options = {} if path == RECOMMEND else {"truncate": True}
-    response = await client.post(path, json={name: [long, *BODIES[path].values(), long], **options})
+    lists = {name: [long[name], value, long[name]] for name, value in BODIES[path].items()}
+    response = await client.post(path, json={**lists, **options})
     if path == TAG:
         check_problem(response, "too-many-sentences", "text")
         return
@@ -297,6 +373,7 @@ async def test_models_say_what_they_are(client: httpx.AsyncClient) -> None:
         ("reader", "classify", False),
         ("marker", "tag", True),
         ("follower", "recommend", True),
+        ("teller", "answer", True),
     ]
     rater = listed["rater"]
     assert (rater["precision"], rater["provider"], rater["language"], rater["explains"]) == ("fp32", "cpu", "en", True)
@@ -309,6 +386,7 @@ async def test_models_say_what_they_are(client: httpx.AsyncClient) -> None:
     assert details["labels"] == ["bad", "good", "neither"]
     assert {"slots", "decoding"}.isdisjoint(details)
     assert (await client.get("/v1/models/marker")).json()["labels"] == ["LOC", "PER"]
+    assert (await client.get("/v1/models/teller")).json()["answers"] == ["kitchen", "garden", "nowhere"]
     assert (await client.get("/v1/models/echo")).json()["slots"] == 8
 
 
@@ -317,7 +395,7 @@ async def test_requests_are_counted_by_task_and_model(
     client: httpx.AsyncClient, catalogue: Catalogue, path: str
 ) -> None:
     task = path.removeprefix("/v1/")
-    name = {CLASSIFY: "rater", TAG: "marker", RECOMMEND: "follower"}[path]
+    name = NAMES[path]
 
     async def figures() -> list[float]:
         text = (await client.get("/metrics")).text
@@ -330,7 +408,7 @@ async def test_requests_are_counted_by_task_and_model(
 
     before = await figures()
     assert (await client.post(path, json=BODIES[path])).status_code == 200
-    tokens = {CLASSIFY: 6, TAG: 4, RECOMMEND: 2}[path]
+    tokens = {CLASSIFY: 6, TAG: 4, RECOMMEND: 2, ANSWER: 13}[path]
     assert [b - a for a, b in zip(before, await figures(), strict=True)] == [1, 1, 1, tokens]
     engine = engine_of(catalogue, path)
     engine.hold()
@@ -351,17 +429,19 @@ async def test_requests_of_all_tasks_at_once_get_what_each_alone_gets(client: ht
             (TAG, {"text": "Anna Smith. " * (number % 4) + "In Berlin!"}),
             (RECOMMEND, {"session": [10 + number, 20 + number], "top_k": 1 + number % 7}),
             (TRANSLATE, {"text": "Two dogs! " * (1 + number % 3), "beam_size": 1 + number % 2}),
+            (ANSWER, {"story": TOLD[number % 2 :] * 2, "question": "Where is John?", "top_k": 1 + number % 3}),
         ]
     alone = [(await client.post(path, json=body)).json() for path, body in bodies]
     together = await asyncio.gather(*(client.post(path, json=body) for path, body in bodies))
-    assert [reply.status_code for reply in together] == [200] * 200
+    assert [reply.status_code for reply in together] == [200] * 250
     assert [reply.json() for reply in together] == alone
     assert len({json.dumps(reply) for reply in alone}) > 60
 
 
 async def test_examples_of_the_description_are_answered(client: httpx.AsyncClient) -> None:
     schemas = (await client.get("/v1/openapi.json")).json()["components"]["schemas"]
-    for path, name in ((CLASSIFY, "ClassifyRequest"), (TAG, "TagRequest"), (RECOMMEND, "RecommendRequest")):
+    for path in BODIES:
+        name = f"{path.removeprefix('/v1/').capitalize()}Request"
         fields = schemas[name]["properties"]
         assert schemas[name]["additionalProperties"] is False
         body = {key: field["examples"][0] for key, field in fields.items() if "examples" in field and key != "model"}

@@ -45,6 +45,7 @@ async def test_it_lives_and_serves_what_the_folder_holds(client: httpx.AsyncClie
     assert (await client.get("/livez")).status_code == 200
     models = (await client.get("/v1/models")).json()["models"]
     assert [(model["name"], model["task"], model["default"]) for model in models] == [
+        ("tiny-answers", "answer", True),
         ("tiny-captions", "caption", True),
         ("tiny-classify", "classify", True),
         ("tiny-document", "classify", False),
@@ -52,6 +53,7 @@ async def test_it_lives_and_serves_what_the_folder_holds(client: httpx.AsyncClie
         ("tiny-en-de-gru", "translate", False),
         ("tiny-items", "recommend", True),
         ("tiny-tag", "tag", True),
+        ("tiny-tunes", "generate", True),
     ]
     assert {model["precision"] for model in models} == {"int8"}
     (translation,) = await translate(client, "A red child sings on the street.")

@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from tests.service.live import TIMEOUT, connected, figure, idle, raw_request, serve, until
-from tests.service.replies import CLASSIFY, RECOMMEND, TAG, TRANSLATE
+from tests.service.replies import ANSWER, CLASSIFY, RECOMMEND, TAG, TRANSLATE
 
+TOLD = ["Ada ran to the shop.", "Ben walked to the barn.", "Ada went off to the attic."]
 QUALITIES = ("bright", "dull", "charming", "cold", "clumsy", "moving")
 NAMES = ("Rosa Lind", "Nobody", "Rosa", "the board")
 
@@ -46,6 +47,8 @@ async def test_every_task_answers(client: httpx.AsyncClient) -> None:
     (found,) = (await ask(client, RECOMMEND, {"session": ["sku-107", "sku-108"], "top_k": 3}))["recommendations"]
     assert len(found["items"]) == 3
     assert [each["score"] for each in found["items"]] == sorted((e["score"] for e in found["items"]), reverse=True)
+    asked = {"story": TOLD, "question": ["Where is Ada?", "Where is Ben?"]}
+    assert [each["text"] for each in (await ask(client, ANSWER, asked))["answers"]] == ["attic", "barn"]
 
 
 async def test_filters_reach_the_graph(client: httpx.AsyncClient) -> None:
@@ -82,6 +85,16 @@ async def test_a_text_is_explained(client: httpx.AsyncClient, model: str, names:
         assert [sum(row) for row in rows] == pytest.approx([1] * len(rows), abs=1e-3)
 
 
+async def test_each_hop_says_which_sentences_it_looked_at(client: httpx.AsyncClient) -> None:
+    (answered,) = (await ask(client, ANSWER, {"story": TOLD, "question": "Where is Ada?", "explain": True}))["answers"]
+    shown = answered["attention"]
+    assert shown["sources"] == [{"text": text, "position": place} for place, text in enumerate(TOLD)]
+    first, second = shown["weights"]
+    assert all(0 <= weight <= 1 for weight in (*first, *second))
+    assert sum(first) <= 1.001
+    assert max(range(3), key=lambda place: first[place] + second[place]) == 2
+
+
 async def test_a_session_is_explained(client: httpx.AsyncClient) -> None:
     body = {"session": ["sku-107", "unheard of", "sku-108"], "explain": True}
     (found,) = (await ask(client, RECOMMEND, body))["recommendations"]
@@ -107,6 +120,7 @@ def mixed(count: int, seed: int) -> list[tuple[str, dict[str, Any]]]:
         lambda: (CLASSIFY, {"text": text()}),
         lambda: (CLASSIFY, {"text": [text() for _ in range(3)], "model": "tiny-document"}),
         lambda: (TAG, {"text": text()}),
+        lambda: (ANSWER, {"story": TOLD[chance.randint(0, 2) :] * chance.randint(1, 9), "question": "Where is Ada?"}),
         lambda: (RECOMMEND, {"session": session(), "top_k": chance.randint(1, 30)}),
         lambda: (RECOMMEND, {"session": [session(), session()], "exclude": session(), "exclude_seen": True}),
         lambda: (TRANSLATE, {"text": "The man sings on the street.", "beam_size": chance.randint(1, 3)}),

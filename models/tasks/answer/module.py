@@ -12,12 +12,19 @@ from models.tasks.answer.data import ANSWER, UNKNOWN
 from models.training.data import RowBatch
 from models.training.module import TrainingModule
 
+LINEAR_RATE = 0.5
+"""Share of the learning rate while attention is linear, as in the paper: without a softmax, steps grow too large."""
+
 
 class AnswerModule(TrainingModule):
     """Logs `train_loss`, `validation_loss` and `validation_accuracy` (in points), the latter with the softmax."""
 
     model: Answerer
     training_config: AnswerTraining
+
+    def rate(self, step: int) -> float:
+        linear = step < self.total_steps * self.training_config.linear_epochs / self.training_config.epochs
+        return super().rate(step) * (LINEAR_RATE if linear else 1)
 
     def training_step(self, batch: RowBatch, _index: int) -> Tensor:
         answers = batch.tensors[ANSWER.name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,13 +19,11 @@ from models.registry import ConfigError
 from models.tasks.answer.config import AnswerConfig
 from models.tasks.answer.data import StoryBatches, StoryEncoder, read_split
 from models.tasks.answer.module import AnswerModule
+from models.tasks.answer.scores import answer_scores, task_accuracies
 from models.tasks.answer.vocabulary import ANSWERS, WORDS, StoryVocabulary
 from models.training.config import Split
 from models.training.run import Run
 from models.training.task import OneShotTask
-
-SOLVED = 95.0
-"""A task counts as solved when so many of its questions are answered, in percent (Weston et al. 2015)."""
 
 AnswerRun = Run[AnswerConfig, StoryVocabulary]
 
@@ -80,9 +77,7 @@ class AnswerTask(OneShotTask[AnswerConfig, StoryVocabulary]):
         self, run: AnswerRun, outputs: Sequence[Mapping[str, Array]], examples: Sequence[Question]
     ) -> dict[str, float]:
         """Accuracy, the mean over tasks, and the share of tasks of which at least 95 % is right."""
-        accuracies = list(self._accuracies(run, outputs, examples).values())
-        solved = [accuracy >= SOLVED for accuracy in accuracies]
-        return {"accuracy": float(np.mean(accuracies)), "solved": 100 * float(np.mean(solved))}
+        return answer_scores(self._accuracies(run, outputs, examples))
 
     def details(
         self, run: AnswerRun, outputs: Sequence[Mapping[str, Array]], examples: Sequence[Question]
@@ -107,7 +102,7 @@ class AnswerTask(OneShotTask[AnswerConfig, StoryVocabulary]):
         run: AnswerRun, outputs: Sequence[Mapping[str, Array]], examples: Sequence[Question]
     ) -> dict[str, float]:
         """Of every task, in points; an answer that training does not have is a miss."""
-        right: dict[str, list[bool]] = defaultdict(list)
-        for output, example in zip(outputs, examples, strict=True):
-            right[example.task].append(run.vocabulary.place(example.answer) == int(output["scores"].argmax()))
-        return {task: 100 * float(np.mean(hits)) for task, hits in right.items()}
+        return task_accuracies(
+            (example.task, run.vocabulary.place(example.answer) == int(output["scores"].argmax()))
+            for output, example in zip(outputs, examples, strict=True)
+        )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from service.tasks.attention import SourceToken
@@ -36,6 +36,24 @@ Texts = Annotated[
     WithJsonSchema({"anyOf": [_SAYING_SOMETHING, {"type": "array", "items": _SAYING_SOMETHING, "minItems": 1}]}),
 ]
 """One text or a list of texts, as a list."""
+
+
+MemberT = TypeVar("MemberT")
+
+
+def one_or_many(
+    one: TypeAdapter[list[MemberT]], many: TypeAdapter[list[list[MemberT]]], complaint: str
+) -> PlainValidator:
+    """Reads a list or a list of lists as a list of lists; faults are told by their place in what was sent."""
+
+    def read(value: Any) -> list[list[MemberT]]:
+        if not isinstance(value, list):
+            raise PydanticCustomError("nested_type", "{complaint}", {"complaint": complaint})
+        if value and isinstance(value[0], list):
+            return many.validate_python(value, strict=True)
+        return [one.validate_python(value, strict=True)]
+
+    return PlainValidator(read)
 
 
 class Reply(BaseModel):

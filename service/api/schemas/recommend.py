@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, GetCoreSchemaHandler, PlainValidator, Strict, TypeAdapter, WithJsonSchema
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, Strict, TypeAdapter, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
 from contract.items import ItemId
-from service.api.schemas.body import Body, Reply
+from service.api.schemas.body import Body, Reply, one_or_many
 from service.tasks.recommend import Options, Recommendation, SessionMap
 
 MOST_ITEMS = 100
@@ -29,23 +29,13 @@ Item = Annotated[Annotated[str, Strict()] | Annotated[int, Strict()], _OneCompla
 """An item, as the catalogue names it."""
 _ID = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
 _SESSION = {"type": "array", "items": _ID}
-_one, _many = TypeAdapter(list[Item]), TypeAdapter(list[list[Item]])
-
-
-def _as_list(value: object) -> list[list[ItemId]]:
-    """One session or a list of sessions; faults are told by their place in what was sent."""
-    if not isinstance(value, list):
-        raise PydanticCustomError(
-            "session_type", "Input should be a session (a list of item ids) or a list of sessions"
-        )
-    if value and isinstance(value[0], list):
-        return _many.validate_python(value, strict=True)
-    return [_one.validate_python(value, strict=True)]
-
-
 Sessions = Annotated[
     list[list[ItemId]],
-    PlainValidator(_as_list),
+    one_or_many(
+        TypeAdapter(list[Item]),
+        TypeAdapter(list[list[Item]]),
+        "Input should be a session (a list of item ids) or a list of sessions",
+    ),
     WithJsonSchema({"anyOf": [_SESSION, {"type": "array", "items": _SESSION, "minItems": 1}]}),
 ]
 """One session or a list of sessions, as a list."""
