@@ -19,11 +19,15 @@ Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of trainin
 def record(
     runs: Annotated[list[Path], typer.Argument(help="Finished runs: runs/NAME.")],
     data: Data = None,
-    again: Annotated[bool, typer.Option("--again", help="Also those that are recorded already.")] = False,
+    scores_only: Annotated[bool, typer.Option("--scores-only", help="Without an export: call again for it.")] = False,
+    bundles: Annotated[
+        Path | None, typer.Option(help="Folder of bundles; one made from a run is taken for its export.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Forget what is recorded already.")] = False,
     threads: Threads = None,
 ) -> None:
-    """Measure finished runs and write their records, those that have none yet."""
-    from export.results.measure import record_run
+    """Measure finished runs and write their records, or what these lack."""
+    from export.results.measure import find_bundle, score_run, with_bundle, with_export
     from export.results.record import fingerprint, load_records, save_record
     from models.training.run import load_run
 
@@ -32,10 +36,16 @@ def record(
     for path in runs:
         run = load_run(path, data)
         name = run.config.name
-        if not again and name in known and known[name].config == fingerprint(run.config):
-            typer.echo(f"{name}: recorded already")
+        report = _reporter(name)
+        measured = known.get(name)
+        if again or measured is None or measured.config != fingerprint(run.config):
+            measured = score_run(run, name, report)
+            report(str(save_record(measured)))
+        if measured.exported or scores_only:
             continue
-        typer.echo(f"{name}: {save_record(record_run(run, name, _reporter(name)))}")
+        manifest = find_bundle(measured, bundles) if bundles else None
+        measured = with_bundle(measured, manifest) if manifest else with_export(measured, run, report)
+        report(str(save_record(measured)))
 
 
 @app.command("run")
@@ -80,6 +90,7 @@ def _use_threads(threads: int | None) -> None:
 
 def main() -> None:
     """Run the command; faults of a run, its config or its data end it with one line instead of a traceback."""
+    from contract.manifest import BundleError
     from export.errors import ExportError
     from export.markdown import MarkerError
     from models.data.lines import DataError
@@ -87,7 +98,7 @@ def main() -> None:
 
     try:
         app()
-    except (ConfigError, DataError, ExportError, MarkerError) as error:
+    except (BundleError, ConfigError, DataError, ExportError, MarkerError) as error:
         raise SystemExit(f"error: {error}") from error
 
 

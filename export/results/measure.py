@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from contract.manifest import Manifest, Precision, Variant
+from contract.manifest import Manifest, Precision, Variant, latest_version, load_manifest
 from export.errors import ExportError
 from export.pipeline import Options, export_bundle
 from export.results.lengths import bleu_by_length
@@ -21,6 +21,7 @@ from models.tasks.translate.evaluate import translate
 from models.training.config import Hardware, NoSplitError, Split
 from models.training.report import read_metrics
 from models.training.run import RESULT, Run
+from models.training.task import parse_config
 
 _ALL: tuple[Precision, ...] = ("fp32", "int8", "fp16")
 _SINGLE: tuple[Precision, ...] = ("fp32", "fp16")
@@ -30,21 +31,17 @@ _ANY_DROP = 100.0
 Report = Callable[[str], None]
 
 
-def record_run(
-    run: Run[Any, Any], name: str, report: Report, *, export: bool = True, by_source_length: bool = False
-) -> Record:
-    """Measure a finished run.
+def score_run(run: Run[Any, Any], name: str, report: Report, *, by_source_length: bool = False) -> Record:
+    """The record of a finished run, without an export.
 
     Args:
         run: what to measure.
         name: what its record goes by.
         report: is told what is being done.
-        export: whether to try what its bundle weighs, errs and takes.
         by_source_length: whether to take BLEU by the length of the source too, of a translator.
 
     Raises:
         ConfigError: the run lacks a file, or its config does not fit its data.
-        ExportError: not even fp32 can be exported.
         DataError: a file of the data is missing or broken.
     """
     training = _training(run)
@@ -55,7 +52,6 @@ def record_run(
         test = _scores(run, "test")
     except NoSplitError:
         test = {}
-    exported, missing = _exported(run, report) if export else ((), "")
     return Record(
         run=name,
         config=fingerprint(run.config),
@@ -66,10 +62,53 @@ def record_run(
         training=training,
         validation=validation,
         test=test,
-        exported=exported,
-        not_exported=missing,
         by_source_length=_buckets(run) if by_source_length else (),
     )
+
+
+def with_export(record: Record, run: Run[Any, Any], report: Report) -> Record:
+    """The record with what an export of its run brings; the bundle itself is thrown away.
+
+    Raises:
+        ExportError: not even fp32 can be exported.
+    """
+    material = from_run(run)
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / run.config.name / "1"
+        try:
+            manifest = export_bundle(material, target, Options(_ALL, _ALL, metric_drop=_ANY_DROP), report)
+            missing = ""
+        except ExportError as error:
+            report(f"once more without int8: {error}")
+            manifest = export_bundle(material, target, Options(_SINGLE, _SINGLE), report)
+            missing = f"int8: {error}"
+    return with_bundle(record, manifest).model_copy(update={"not_exported": missing})
+
+
+def with_bundle(record: Record, manifest: Manifest) -> Record:
+    """The record with what the manifest of its run's bundle says."""
+    return record.model_copy(update={"exported": tuple(_measured(manifest, variant) for variant in manifest.variants)})
+
+
+def find_bundle(record: Record, bundles: Path) -> Manifest | None:
+    """The bundle, among those of a folder, that was exported from a record's run: its training config is the same.
+
+    Raises:
+        BundleError: a folder there is not a sound bundle.
+    """
+    for folder in sorted(path for path in bundles.iterdir() if path.is_dir()):
+        manifest = load_manifest(latest_version(folder))
+        if _trained_by(manifest) == record.config:
+            return manifest
+    return None
+
+
+def _trained_by(manifest: Manifest) -> str | None:
+    """The fingerprint of a bundle's training config; None if an earlier release wrote it, with fields since gone."""
+    try:
+        return fingerprint(parse_config(manifest.training, manifest.name))
+    except ConfigError:
+        return None
 
 
 def _training(run: Run[Any, Any]) -> Training:
@@ -99,21 +138,6 @@ def _buckets(run: Run[Any, Any]) -> tuple[Bucket, ...]:
     pairs = read_split(run.config.data, run.root, "test")
     sources, references = [source for source, _ in pairs], [target for _, target in pairs]
     return bleu_by_length(sources, translate(run, sources), references)
-
-
-def _exported(run: Run[Any, Any], report: Report) -> tuple[tuple[Exported, ...], str]:
-    """Each precision that can be had, and why int8 cannot where it cannot."""
-    material = from_run(run)
-    with TemporaryDirectory() as folder:
-        target = Path(folder) / run.config.name
-        try:
-            manifest = export_bundle(material, target / "1", Options(_ALL, _ALL, metric_drop=_ANY_DROP), report)
-            missing = ""
-        except ExportError as error:
-            report(f"once more without int8: {error}")
-            manifest = export_bundle(material, target / "1", Options(_SINGLE, _SINGLE), report)
-            missing = f"int8: {error}"
-    return tuple(_measured(manifest, variant) for variant in manifest.variants), missing
 
 
 def _measured(manifest: Manifest, variant: Variant) -> Exported:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from export.results.measure import Report, record_run
+from export.results.measure import Report, score_run, with_export
 from export.results.record import RECORDS, Record, fingerprint, load_records, save_record
 from models.training.comparison import Comparison, Planned, planned_runs
 from models.training.config import Hardware
@@ -40,6 +40,8 @@ def work_off(
         folder = runs / "comparisons" / name
         run = load_run(train(one.config, data, folder, hardware=hardware, progress=False), data)
         report(f"{one.run}: measuring")
-        record = record_run(run, one.run, report, export=one.exported, by_source_length=comparison.by_source_length)
+        record = score_run(run, one.run, report, by_source_length=comparison.by_source_length)
+        if one.exported:
+            record = with_export(record, run, report)
         report(f"{one.run}: {save_record(record)}")
     return len(waiting)
