@@ -34,7 +34,8 @@ class Composer(Asker):
     @task(2)
     def play(self) -> None:
         """One tune as a MIDI file."""
-        body = {"prompt": self.random.choice(_PROMPTS[1:]), "seed": self.random.randrange(_SEEDS)}
+        seed = self.random.randrange(_SEEDS)
+        body = {"prompt": self.random.choice(_PROMPTS[1:]), "seed": seed, "max_length": _LENGTH}
         with self.client.post("/v1/generate/midi", json=body, catch_response=True) as response:
             if fault := wrong_midi(response.status_code, response.content):
                 response.failure(fault)
