@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sentencex
 
 from contract.text import Encoding, InputCodec
 
 _DEFAULT_LANGUAGE = "en"
+_WITHOUT_SPACES = {"ja", "km", "lo", "my", "th", "zh"}
 # The library panics on a non-ASCII space before a full stop ("B\xa0."): it sees a plain space of the same length.
 _PLAIN_SPACES = {code: " " for code in range(0x80, 0x3001) if chr(code).isspace()}
 
@@ -45,6 +46,16 @@ def split_sentences(text: str, language: str | None = None) -> list[Sentence]:
     if sentences:
         sentences[-1] = Sentence(sentences[-1].text, sentences[-1].start, "")
     return sentences
+
+
+def part_sentences(sentences: list[Sentence], language: str | None) -> list[Sentence]:
+    """Sentences as they stand in a text of another language: those written without a space between them get one.
+
+    Nothing changes where the language (ISO 639-1) is one that puts none, as Chinese does, or is not known.
+    """
+    if language is None or language in _WITHOUT_SPACES:
+        return sentences
+    return [replace(sentence, separator=sentence.separator or " ") for sentence in sentences[:-1]] + sentences[-1:]
 
 
 def encode_document(text: str, codec: InputCodec, max_words: int, language: str | None = None) -> list[Encoding]:

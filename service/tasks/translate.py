@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from contract.inputs import text_row
-from contract.sentences import Sentence, split_sentences
+from contract.sentences import Sentence, part_sentences, split_sentences
 from contract.text import EOS, Encoding
 from service.runtime.requests import GenerateRequest, Generation, Hypothesis, Search
 from service.runtime.search import normalised_score
@@ -78,7 +78,8 @@ class Translator(Writer):
             EmptyTextError, TextTooLongError: there is nothing to translate, or too much.
         """
         check_characters(text, self._limits.characters, field)
-        sentences = split_sentences(text, self._manifest.text.source_language)
+        languages = self._manifest.text
+        sentences = part_sentences(split_sentences(text, languages.source_language), languages.target_language)
         if not sentences:
             raise EmptyTextError(field)
         pieces = [self._read_sentence(sentence, options, field) for sentence in sentences]

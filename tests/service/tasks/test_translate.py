@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from contract.sentences import Sentence, split_sentences
+from contract.sentences import Sentence, part_sentences, split_sentences
 from contract.text import SPECIAL_TOKENS, Encoding, TextCodec
 from service.runtime.errors import NoAttentionError, RefusalError
 from service.runtime.requests import Generation, Hypothesis
@@ -53,6 +55,29 @@ def test_a_paragraph_is_split_where_a_sentence_ends() -> None:
         Sentence("Does he?", 30, "\n\n"),
         Sentence("He does!", 40, ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("language", "translation"),
+    [
+        ("en", "我喜欢喝茶。 天气很好。\n再见。"),
+        ("zh", "我喜欢喝茶。天气很好。\n再见。"),
+        (None, "我喜欢喝茶。天气很好。\n再见。"),
+    ],
+)
+def test_sentences_without_spaces_get_them_in_a_language_that_has_them(language: str | None, translation: str) -> None:
+    sentences = part_sentences(split_sentences("我喜欢喝茶。天气很好。\n再见。", "zh"), language)
+    assert "".join(sentence.text + sentence.separator for sentence in sentences) == translation
+    assert part_sentences([], language) == []
+
+
+def test_a_translation_parts_its_sentences_as_its_language_does() -> None:
+    preprocessing = BUNDLE.manifest.text.model_copy(update={"target_language": "de"})
+    bundle = replace(BUNDLE, manifest=BUNDLE.manifest.model_copy(update={"preprocessing": preprocessing}))
+    limits = RequestLimits(characters=2000, explain_tokens=30, beam_size=6)
+    translator = Translator(bundle, FakeEngine(), limits)  # type: ignore[arg-type]
+    pieces = translator.pieces("Is it?Yes.", Options(), "text")
+    assert [piece.sentence.separator for piece in pieces] == [" ", ""]
 
 
 @given(st.sampled_from(SENTENCES), st.data())
