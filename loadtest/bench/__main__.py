@@ -152,7 +152,7 @@ def quality(bundles: BundlesOption = SHIPPED, data: DataOption = None) -> None:
 def judge(
     data: Annotated[Path, typer.Option("--data", envvar=DATA_VARIABLE)], bundles: BundlesOption = SHIPPED
 ) -> None:
-    """Hold what is answered against test sets, captions against validation sets; scores as `quality` does."""
+    """Hold what is answered against test sets, captions against validation sets, tunes against what they should be."""
     from loadtest.bench.judge import judge
 
     result = _publish("judge", lambda report: judge(_names(bundles), data, report=report))

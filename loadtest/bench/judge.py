@@ -1,4 +1,7 @@
-"""What routes answer, held against the test set that a bundle's training named; captions against the validation set."""
+"""What routes answer, held against the test set that a bundle's training named.
+
+Captions are held against the validation set, tunes against what they were asked to be.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,14 @@ from contract.preprocessing import ItemPreprocessing
 from loadtest.bench.client import post_all
 from loadtest.bench.server import run_service
 from loadtest.bench.table import Table
+from loadtest.bench.tunes import ASKED, SEED, judge_tunes
 from loadtest.pictures import multipart
 from models.data.captions import normalise_caption
 from models.data.labelled import Labelled
 from models.data.sessions import Case
 from models.data.stories import questions
 from models.data.tagged import TaggedText, read_tagged
+from models.data.tunes import read_tunes
 from models.tasks.answer.data import read_split as read_stories
 from models.tasks.answer.scores import answer_scores, task_accuracies
 from models.tasks.caption.data import read_split as read_pictures
@@ -224,10 +229,24 @@ def _described(subject: _Subject) -> tuple[int, Scores]:
     return len(pictures), scores
 
 
+def _tune_file(data: Any) -> str | None:
+    """The file of tunes that a training config names, which none should be a copy of; running text is not judged."""
+    tunes = data.get("train", {}).get("tunes")
+    return None if tunes is None else str(tunes)
+
+
+def _composed(subject: _Subject) -> tuple[int, Scores]:
+    """Tunes drawn by the bundle's defaults."""
+    found = subject.ask("generate", {"prompt": [asked.prompt for asked in ASKED]}, seed=SEED)
+    tunes = [(asked, reply["tune"]) for asked, reply in zip(ASKED, found, strict=True)]
+    return len(tunes), judge_tunes(tunes, read_tunes(subject.root / subject.data.train.tunes))
+
+
 _JUDGES: dict[str, Judge] = {
     "classify": Judge("test", _test_file, _classified),
     "tag": Judge("test", _test_file, _tagged),
     "recommend": Judge("test", _test_file, _recommended),
     "answer": Judge("test", _test_file, _answered),
     "caption": Judge("validation", _caption_file, _described),
+    "generate": Judge("drawn", _tune_file, _composed),
 }
