@@ -204,7 +204,10 @@ def _rank(items: list[ItemId], target: ItemId) -> int:
 
 def _answered(subject: _Subject) -> tuple[int, Scores]:
     examples = questions(read_stories(subject.data, subject.root, "test"))
-    asked = {"story": [example.story for example in examples], "question": [example.question for example in examples]}
+    asked: dict[str, list[Any]] = {
+        "story": [example.story for example in examples],
+        "question": [example.question for example in examples],
+    }
     found = subject.ask("answer", asked, top_k=1)
     accuracies = task_accuracies(
         (example.task, reply["text"].lower() == example.answer.lower())
