@@ -10,7 +10,7 @@ from loadtest.asker import Asker, wrong_text
 
 _PROMPTS = ("", "M:6/8\nK:D\n", "M:4/4\nL:1/8\nK:G\n", "M:3/4\nL:1/4\nK:C\nG|cdc|")
 _SEEDS = 20
-_LENGTH = 120
+_LENGTH = 60
 
 
 class Composer(Asker):
