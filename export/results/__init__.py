@@ -7,5 +7,6 @@
 - `matrix`      the rows of the table, and the published figures beside them
 - `rows`        records → cells
 - `plots`       quality against speed, BLEU against length
+- `maps`        pictures of attention, from the replies of a running service
 - `render`      the documents, from all of this
 """

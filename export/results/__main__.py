@@ -1,4 +1,4 @@
-"""`python -m export.results record RUN… | run COMPARISON… | render`: the matrix of docs/results.md."""
+"""`python -m export.results record RUN… | run COMPARISON… | render | maps`: the matrix of docs/results.md."""
 
 from __future__ import annotations
 
@@ -76,6 +76,22 @@ def render() -> None:
 
     for path in write_documents():
         typer.echo(str(path))
+
+
+@app.command()
+def maps(
+    url: Annotated[str, typer.Argument(help="Address of a running service.")] = "http://127.0.0.1:3000",
+) -> None:
+    """Draw the guide's pictures of attention from the replies of a running service."""
+    import httpx
+
+    from export.results.maps import draw_maps, load_maps
+    from export.results.render import IMAGES
+
+    # Explaining opens sessions of its own, which takes a while the first time.
+    with httpx.Client(base_url=url, timeout=30.0) as client:
+        for asked, path in draw_maps(load_maps(), client, IMAGES):
+            typer.echo(str(path) if path else f"{asked.file}: the service does not have {asked.model}")
 
 
 def _reporter(run: str) -> Callable[[str], None]:

@@ -15,6 +15,7 @@ from export.pipeline import Options, export_bundle
 from export.results.lengths import bleu_by_length
 from export.results.record import Bucket, Exported, Record, Training, fingerprint
 from export.runs import from_run
+from models.data.lines import EmptySplitError
 from models.registry import ConfigError
 from models.tasks.translate.data import read_split
 from models.tasks.translate.evaluate import translate
@@ -50,7 +51,7 @@ def score_run(run: Run[Any, Any], name: str, report: Report, *, by_source_length
     report("test")
     try:
         test = _scores(run, "test")
-    except NoSplitError:
+    except (EmptySplitError, NoSplitError):
         test = {}
     return Record(
         run=name,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from export.results.record import Bucket
 from export.results.rows import Recorded
 
-_STYLE: dict[Any, Any] = {"svg.hashsalt": "seqserve", "svg.fonttype": "none", "font.size": 9}
+STYLE: dict[Any, Any] = {"svg.hashsalt": "seqserve", "svg.fonttype": "none", "font.size": 9}
 
 
 def draw_quality(rows: Sequence[Recorded], metric: str, title: str, path: Path) -> None:
@@ -22,7 +22,7 @@ def draw_quality(rows: Sequence[Recorded], metric: str, title: str, path: Path) 
 
     Rows without an export are left out.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = _new()
         for row in rows:
             if not (made := row.exported.get("fp32")) or not made.speed:
@@ -34,12 +34,12 @@ def draw_quality(rows: Sequence[Recorded], metric: str, title: str, path: Path) 
             axes.annotate(row.row.of, (speed, fmean(values)), xytext=(4, 4), textcoords="offset points", fontsize=7)
         axes.set(xlabel="examples a second, one core, fp32, 32 waiting", ylabel=title)
         axes.grid(alpha=0.3)
-        _save(figure, path)
+        save(figure, path)
 
 
 def draw_lengths(curves: Mapping[str, Sequence[Sequence[Bucket]]], path: Path) -> None:
     """BLEU of each bucket of source lengths; a curve for each name, averaged over its seeds."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = _new()
         for name, seeds in curves.items():
             scores = [[bucket.bleu for bucket in of_one] for of_one in zip(*seeds, strict=True)]
@@ -51,7 +51,7 @@ def draw_lengths(curves: Mapping[str, Sequence[Sequence[Bucket]]], path: Path) -
         axes.set(xlabel="words of the source (sentences)", ylabel="BLEU, lower-cased")
         axes.grid(alpha=0.3)
         axes.legend()
-        _save(figure, path)
+        save(figure, path)
 
 
 def _range(bucket: Bucket) -> str:
@@ -64,6 +64,7 @@ def _new() -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """As SVG without a date, so that the same figures give the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="svg", metadata={"Date": None})

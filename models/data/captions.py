@@ -14,7 +14,7 @@ from torch import Tensor
 
 from contract.images import Fit, Pixels
 from contract.signature import Frozen
-from models.data.lines import DataError, find_column, read_lines
+from models.data.lines import DataError, EmptySplitError, find_column, read_lines
 from models.data.pictures import PictureFile, find_pictures
 
 APOSTROPHES = re.compile("['`\u2019\u00b4]")
@@ -91,7 +91,8 @@ def read_captions(table: CaptionTable, places: tuple[str, ...], root: Path, spli
 
     Raises:
         DataError: a file is missing, a line is broken, its split is not known, its caption has no words or its picture
-            is missing, or the split has no caption at all.
+            is missing.
+        EmptySplitError: the split has no caption at all.
     """
     captions: dict[str, list[str]] = {}
     lines: dict[str, str] = {}
@@ -100,7 +101,7 @@ def read_captions(table: CaptionTable, places: tuple[str, ...], root: Path, spli
             captions.setdefault(name, []).append(caption)
             lines.setdefault(name, line)
     if not captions:
-        raise DataError(f"{root / table.table}: no caption" + ("" if split is None else f" of split {split!r}"))
+        raise EmptySplitError(f"{root / table.table}: no caption" + ("" if split is None else f" of split {split!r}"))
     files = find_pictures(places, root)
     for name in captions:
         if name not in files:

@@ -17,6 +17,10 @@ class DataError(ValueError):
     """Data that cannot be used; the message names the file and, where there is one, the line."""
 
 
+class EmptySplitError(DataError):
+    """A table that tells splits apart, and has nothing of the one that is asked for."""
+
+
 def read_lines(path: Path) -> Iterator[str]:
     """Lines of a UTF-8 file, gzipped or not, split on newline only: other Unicode line separators are text.
 

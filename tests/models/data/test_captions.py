@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contract import images
 from models.data.captions import CaptionTable, SplitNames, normalise_caption, read_captions, read_pixels
-from models.data.lines import DataError
+from models.data.lines import DataError, EmptySplitError
 
 PICTURES = Path(__file__).parents[2] / "data" / "pictures"
 PLACES = ("train.tar", "loose")
@@ -86,7 +86,7 @@ def test_a_fault_of_the_table_names_file_and_line(tmp_path: Path, row: str, mess
 
 def test_a_split_without_captions_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("image\tsplit\tcaption\nshape13.jpg\ttrain\tA .\n")
-    with pytest.raises(DataError, match=r"t\.tsv: no caption of split 'test'"):
+    with pytest.raises(EmptySplitError, match=r"t\.tsv: no caption of split 'test'"):
         read_captions(CaptionTable(table="t.tsv"), (".",), tmp_path, "test")
 
 
