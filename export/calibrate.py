@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx_ir as ir
@@ -23,6 +24,15 @@ _SAMPLES = 512
 """Values kept of one activation of one call, beside its lowest and highest."""
 _CANDIDATES = 80
 """How many ranges are tried, evenly spaced from a quarter of the extremes to the extremes."""
+
+
+class Calibration(NamedTuple):
+    """How many validation examples choose int8's ranges, for how many steps, and of how many steps one is looked at."""
+
+    rows: int = 128
+    steps: int = 64
+    every: int = 1
+
 
 Ranges = dict[GraphKind, dict[str, Range]]
 """Graph → value name → range."""
@@ -49,13 +59,15 @@ def calibrate_steps(
     *,
     eos: int | None,
     max_steps: int,
+    every: int = 1,
 ) -> dict[GraphKind, Watched]:
     """What int8 will round in `encode` and in `step`.
 
     Each row is encoded and decoded to its end or `max_steps`, so the step graph sees the states that it will see in
-    use. Steps read the tokens that the example names, and once there are no more, the likeliest ones.
+    use. Steps read the tokens that the example names, and once there are no more, the likeliest ones. One of `every` so
+    many steps is looked at.
     """
-    encode, step = (Watched(graphs[kind], open_graph) for kind in ("encode", "step"))
+    encode, step = Watched(graphs["encode"], open_graph), Watched(graphs["step"], open_graph, every)
     for row, known in examples:
         decoder = Decoder.start(signature, encode, step, pad_rows(signature.inputs, [row]), max_steps)
         token = -1
@@ -68,9 +80,10 @@ def calibrate_steps(
 
 
 class Watched:
-    """A graph that remembers a sample of each value that int8 will round."""
+    """A graph that remembers a sample of each value that int8 will round, at one of `every` so many calls."""
 
-    def __init__(self, model: ir.Model, open_graph: Callable[[Path], Runner]) -> None:
+    def __init__(self, model: ir.Model, open_graph: Callable[[Path], Runner], every: int = 1) -> None:
+        self._every = every
         probe = model.clone()
         self._names = sorted(str(value.name) for value in rounded_values(probe.graph))
         factors = {str(linear.x.name) for linear in quantised_linears(probe.graph)}
@@ -84,11 +97,14 @@ class Watched:
         self._samples: dict[str, list[Array]] = {name: [] for name in self._names}
         self._peaks: dict[str, Array] = {name: np.zeros(1, np.float32) for name in factors}
         self._sums: dict[str, Array] = {str(each.x.name): np.zeros(1) for each in convolutions(probe.graph)}
-        self._calls = 0
+        self._given, self._calls = 0, 0
         self._random = np.random.default_rng(0)
 
     def __call__(self, feed: Mapping[str, Array]) -> Feed:
         outputs = self._run(feed)
+        self._given += 1
+        if self._given % self._every:
+            return outputs
         self._calls += 1
         for name in self._names:
             array = outputs[name] if name in outputs else feed[name]

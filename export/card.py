@@ -7,9 +7,11 @@ import json
 from contract.inputs import START
 from contract.manifest import Manifest, Variant
 from contract.preprocessing import (
+    Fit,
     ImagePreprocessing,
     ItemPreprocessing,
     LabelPreprocessing,
+    PixelPreprocessing,
     PromptPreprocessing,
     TagPreprocessing,
     TextPreprocessing,
@@ -38,8 +40,13 @@ _CAVEATS: dict[TaskName, str] = {
     "recommend": "items that are new since are never recommended, and what was popular then is preferred",
     "caption": "in pictures of another kind it sees what it knows, numbers, colours and rare things come out worse, "
     "and what it writes may be fluent and wrong",
+    "complete-image": "its pictures are small, and what it draws goes on with colours and edges near by: of people, "
+    "animals and things it knows nothing",
+    "upscale": "its pictures are small, and what it adds is likely where it was trained, not what was there: faces and "
+    "writing are made up",
     "generate": "what it writes is made of what it has seen, and may repeat some of it word for word or note for note",
 }
+_FITTED: dict[Fit, str] = {"squeeze": "the whole squeezed", "crop": "the middle scaled"}
 _TUNE = r'"prompt": "M:6/8\nK:D\n"'
 _COUNTED = {
     "source": "tokens",
@@ -74,11 +81,13 @@ def write_card(manifest: Manifest, description: str) -> str:
 
 def _facts(manifest: Manifest) -> str:
     preprocessing = manifest.preprocessing
-    has_source = manifest.signature.shape == "generate" and not _prompted(manifest)
+    of_target = manifest.signature.shape == "generate" and not isinstance(
+        preprocessing, PromptPreprocessing | PixelPreprocessing
+    )
     rows = [
         ("task", manifest.task),
         ("architecture", f"`{manifest.architecture}`, {manifest.parameters:,} parameters"),
-        ("vocabulary", f"{manifest.vocabulary_size:,} {_unit(manifest)}{' of the target' if has_source else ''}"),
+        ("vocabulary", f"{manifest.vocabulary_size:,} {_unit(manifest)}{' of the target' if of_target else ''}"),
         ("created", manifest.created),
         ("format", f"ONNX, opset {manifest.opset}"),
     ]
@@ -89,9 +98,11 @@ def _facts(manifest: Manifest) -> str:
     elif isinstance(preprocessing, LabelPreprocessing | TagPreprocessing) and preprocessing.language:
         rows.insert(1, ("language", preprocessing.language))
     if isinstance(preprocessing, ImagePreprocessing):
-        side, (down, across) = preprocessing.size, preprocessing.grid
-        kept = "the whole squeezed" if preprocessing.fit == "squeeze" else "the middle scaled"
-        rows.insert(1, ("pictures", f"{kept} to {side} × {side} pixels, in {down} × {across} regions"))
+        kept, (down, across) = _FITTED[preprocessing.fit], preprocessing.grid
+        rows.insert(1, ("pictures", f"{kept} to {_square(preprocessing.size)} pixels, in {down} × {across} regions"))
+    if isinstance(preprocessing, PixelPreprocessing):
+        source = "" if preprocessing.source_size is None else f"{_square(preprocessing.source_size)}, drawn anew at "
+        rows.insert(1, ("pictures", f"{_FITTED[preprocessing.fit]} to {source}{_square(preprocessing.size)} pixels"))
     if isinstance(preprocessing, LabelPreprocessing):
         rows.insert(1, ("labels", ", ".join(preprocessing.labels)))
     return table(("", ""), rows)
@@ -157,7 +168,7 @@ def _usage(manifest: Manifest) -> str:
 
 
 def _arguments(manifest: Manifest) -> str:
-    if isinstance(manifest.preprocessing, ImagePreprocessing):
+    if isinstance(manifest.preprocessing, ImagePreprocessing | PixelPreprocessing):
         return f"-F model={manifest.name} -F image=@photo.jpg"
     tunes = isinstance(manifest.preprocessing, PromptPreprocessing) and manifest.preprocessing.notation == "abc"
     body = f'{{"model": "{manifest.name}", {_TUNE if tunes else _EXAMPLES[manifest.task]}}}'
@@ -165,7 +176,11 @@ def _arguments(manifest: Manifest) -> str:
 
 
 def _limits(manifest: Manifest) -> str:
-    counted = _COUNTED | {"target": "tokens, those of the prompt among them"} if _prompted(manifest) else _COUNTED
+    counted = dict(_COUNTED)
+    if isinstance(manifest.preprocessing, PixelPreprocessing):
+        counted["target"] = "intensities, three of each pixel"
+    elif _prompted(manifest):
+        counted["target"] = "tokens, those of the prompt among them"
     limits = [f"{size:,} {counted[axis]}" for axis, size in manifest.limits if size is not None]
     return (
         f"At most {', '.join(limits)}. The model knows its training data and nothing else: {_CAVEATS[manifest.task]}. "
@@ -177,7 +192,13 @@ def _prompted(manifest: Manifest) -> bool:
     return any(tensor.name == START for tensor in manifest.signature.inputs)
 
 
+def _square(side: int) -> str:
+    return f"{side} × {side}"
+
+
 def _unit(manifest: Manifest) -> str:
+    if isinstance(manifest.preprocessing, PixelPreprocessing):
+        return "intensities"
     return "items" if isinstance(manifest.preprocessing, ItemPreprocessing) else "tokens"
 
 

@@ -17,7 +17,7 @@ from contract.manifest import DecodingDefaults, Precision, SpecialIds
 from contract.rows import Row
 from contract.signature import GraphKind
 from contract.text import SPECIAL_TOKENS, TextCodec
-from export.calibrate import Ranges, calibrate_steps
+from export.calibrate import Calibration, Ranges, calibrate_steps
 from export.cases import Case, generate_cases
 from export.material import Ask, Material
 from export.optimise import Graphs, correct
@@ -29,8 +29,8 @@ _CASE_TARGET, _ROLLOUT_TARGET = 5, 7
 """Length of the targets of cases, and of those that are fed step by step."""
 _ROLLOUT = (9, 1, 4, 12, 2)
 """Sizes of the rows that are fed step by step."""
-_CALIBRATED, _CALIBRATED_STEPS, _ENGINE_CHECKED = 128, 64, 64
-"""How many validation inputs choose int8's ranges and for how many steps, and how many outputs PyTorch repeats."""
+_ENGINE_CHECKED = 64
+"""How many outputs PyTorch repeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,8 @@ class GenerateMaterial(Material):
     answered = "greedy, through the decoding engine"
     usual_penalty: ClassVar[float] = 1.0
     """The length penalty that models of the task mostly want."""
+    calibration: ClassVar[Calibration] = Calibration()
+    """On what int8's ranges are chosen."""
 
     @property
     @abstractmethod
@@ -67,10 +69,11 @@ class GenerateMaterial(Material):
         seen = calibrate_steps(
             self.model.signature,
             graphs,
-            self.examples_of_use[:: max(1, len(self.rows) // _CALIBRATED)],
+            self.examples_of_use[:: max(1, len(self.rows) // self.calibration.rows)],
             open_graph,
             eos=self.special.eos,
-            max_steps=min(self.limits.of("target"), _CALIBRATED_STEPS),
+            max_steps=min(self.limits.of("target"), self.calibration.steps),
+            every=self.calibration.every,
         )
         corrected = {kind: correct(graphs[kind], watched.means()) for kind, watched in seen.items()}
         return graphs | corrected, {kind: watched.ranges() for kind, watched in seen.items()}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from contract.manifest import DecodingDefaults, Licence, Limits, Precision, Score, SpecialIds
 from contract.preprocessing import Preprocessing
@@ -26,6 +26,13 @@ Ask = Callable[[Sequence[Row]], list[Any]]
 
 OpenGraphs = Callable[[], Runners]
 """Opens the graphs of the precision that is judged."""
+
+
+class Timing(NamedTuple):
+    """How many examples are timed alone, and how many times 32 of them together."""
+
+    alone: int = 32
+    repeats: int = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +86,8 @@ class Material(ABC):
     """How the answers that are judged come about, for the notes of scores."""
     units: ClassVar[str]
     """What one row is, in the plural."""
+    timing: ClassVar[Timing] = Timing()
+    """How its speed is measured."""
 
     @property
     @abstractmethod

@@ -158,7 +158,7 @@ class _Job:
             self.report(f"answering {len(rows)} validation {self.material.units} with {precision}")
             with self.material.engine(self.folder, precision) as ask:
                 answers = ask(rows)
-                speed = measure_speed(ask, rows) if variant.provider != "cuda" else None
+                speed = measure_speed(ask, rows, self.material.timing) if variant.provider != "cuda" else None
             if precision == "fp32":
                 self.material.verify_engine(answers, self.options.tolerance)
             metrics[precision] = self.material.metrics(answers, partial(self._open, precision))

@@ -1,4 +1,4 @@
-"""Export of generators without a source: what counts is how likely they find what was written, token by token."""
+"""Export of generators of which counts how likely they find what was written, token by token; and of their prompts."""
 
 from __future__ import annotations
 
@@ -24,15 +24,13 @@ _PROMPT, _CONTINUED = 16, 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromptMaterial(GenerateMaterial):
-    """A model that goes on from a prompt.
+class DrawnMaterial(GenerateMaterial):
+    """A model whose tokens are drawn.
 
     Attributes:
-        sequences: what is judged, without BOS, closed by EOS where there is one.
-        sampling: how tokens are drawn for a request that does not say; None for as the model has it.
+        sampling: how, for a request that does not say; None for as the model has it.
     """
 
-    sequences: Sequence[Sequence[int]]
     sampling: Sampling | None = None
 
     answered = "each token after those before it, through the step graph"
@@ -43,6 +41,22 @@ class PromptMaterial(GenerateMaterial):
     def decoding(self) -> DecodingDefaults:
         longest = self.limits.of("target")
         return DecodingDefaults(beam_size=1, max_length_offset=longest, sampling=self.sampling or Sampling())
+
+    def metrics(self, answers: Sequence[Any], open_graphs: OpenGraphs) -> Mapping[str, float]:
+        """The geometric mean of a token's probability, in points, and what that is in bits."""
+        loss = mean_loss(self, open_graphs())
+        return {"likelihood": 100 * math.exp(-loss), self.bits_metric: loss / math.log(2)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptMaterial(DrawnMaterial):
+    """A model that goes on from a prompt.
+
+    Attributes:
+        sequences: what is judged, without BOS, closed by EOS where there is one.
+    """
+
+    sequences: Sequence[Sequence[int]]
 
     @cached_property
     def rows(self) -> Sequence[Row]:
@@ -66,11 +80,6 @@ class PromptMaterial(GenerateMaterial):
         sizes = [min(length - 1, self.limits.of("target") // 2) for length in lengths]
         ids = [draw.integers(len(SPECIAL_TOKENS), self.vocabulary_size, size).tolist() for size in sizes]
         return [prompted([self.special.bos, *each]) for each in ids]
-
-    def metrics(self, answers: Sequence[Any], open_graphs: OpenGraphs) -> Mapping[str, float]:
-        """The geometric mean of a token's probability, in points, and what that is in bits."""
-        loss = mean_loss(self, open_graphs())
-        return {"likelihood": 100 * math.exp(-loss), self.bits_metric: loss / math.log(2)}
 
 
 def prompted(ids: Sequence[int]) -> Row:

@@ -7,6 +7,7 @@ from typing import Any
 from export.caption import caption_material
 from export.errors import ExportError
 from export.material import Material
+from export.pixels import completion_material, upscale_material
 from export.predict import predict_material
 from export.text import text_material
 from export.writing import character_material
@@ -28,4 +29,8 @@ def from_run(run: Run[Any, Any]) -> Material:
         return caption_material(run)
     if run.config.task == "generate":
         return character_material(run)
+    if run.config.task == "complete-image":
+        return completion_material(run)
+    if run.config.task == "upscale":
+        return upscale_material(run)
     raise ExportError(f"{run.path}: a run for the task {run.config.task!r} is trained for other runs to start from")

@@ -11,20 +11,21 @@ from pathlib import Path
 
 from contract.manifest import Speed
 from contract.rows import Row
-from export.material import Ask
+from export.material import Ask, Timing
 
-_ALONE, _TOGETHER, _REPEATS = 32, 32, 5
+_TOGETHER = 32
 
 
-def measure_speed(ask: Ask, rows: Sequence[Row]) -> Speed:
+def measure_speed(ask: Ask, rows: Sequence[Row], timing: Timing) -> Speed:
     """Medians over validation examples, evenly taken: one waiting at a time, and 32 waiting at once.
 
     Taken are seconds of processor time, which those of others do not lengthen; the engine has one thread.
     """
-    taken = list(islice(cycle(rows[:: max(1, len(rows) // (_TOGETHER * _REPEATS))]), _TOGETHER * _REPEATS))
+    count = _TOGETHER * timing.repeats
+    taken = list(islice(cycle(rows[:: max(1, len(rows) // count)]), count))
     ask(taken)
-    alone = statistics.median(_seconds(ask, [row]) for row in taken[:: len(taken) // _ALONE])
-    batches = [taken[start::_REPEATS] for start in range(_REPEATS)]
+    alone = statistics.median(_seconds(ask, [row]) for row in taken[:: count // timing.alone])
+    batches = [taken[start :: timing.repeats] for start in range(timing.repeats)]
     together = statistics.median(_seconds(ask, batch) for batch in batches)
     return Speed(
         latency_seconds=float(f"{alone:.3g}"),
