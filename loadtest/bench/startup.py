@@ -11,7 +11,14 @@ from pathlib import Path
 
 from contract.items import Catalogue
 from contract.manifest import latest_version, load_manifest
-from contract.preprocessing import ImagePreprocessing, ItemPreprocessing, PixelPreprocessing, PromptPreprocessing
+from contract.preprocessing import (
+    ImagePreprocessing,
+    ItemPreprocessing,
+    PixelPreprocessing,
+    PromptPreprocessing,
+    StoryPreprocessing,
+)
+from contract.text import InputCodec
 from loadtest.bench.client import post_all
 from loadtest.bench.measure import Spread
 from loadtest.bench.server import ROOT, Server, run_server, run_service
@@ -106,6 +113,10 @@ def first_request(bundle: Path) -> tuple[str, bytes]:
     body: dict[str, object] = {"text": _TEXT}
     if isinstance(manifest.preprocessing, ItemPreprocessing):
         body = {"session": Catalogue.load(folder / manifest.preprocessing.catalogue).ids[:1]}
+    elif isinstance(manifest.preprocessing, StoryPreprocessing):
+        codec = InputCodec.load(folder / manifest.preprocessing.tokenizer)
+        (known,) = codec.tokens([codec.vocabulary_size - 1])
+        body = {"story": [known], "question": known}
     elif isinstance(manifest.preprocessing, PromptPreprocessing):
         body = {"prompt": ""}
     elif isinstance(manifest.preprocessing, ImagePreprocessing | PixelPreprocessing):
