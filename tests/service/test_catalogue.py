@@ -85,24 +85,28 @@ def test_real_bundles_are_loaded_and_answer() -> None:
             ("tiny-answers", "answer"),
             ("tiny-captions", "caption"),
             ("tiny-classify", "classify"),
+            ("tiny-complete-image", "complete-image"),
             ("tiny-document", "classify"),
             ("tiny-en-de", "translate"),
             ("tiny-en-de-gru", "translate"),
             ("tiny-items", "recommend"),
             ("tiny-tag", "tag"),
             ("tiny-tunes", "generate"),
+            ("tiny-upscale", "upscale"),
         ]
         assert [model.name for model in catalogue if catalogue.is_default(model)] == [
             "tiny-answers",
             "tiny-captions",
             "tiny-classify",
+            "tiny-complete-image",
             "tiny-en-de",
             "tiny-items",
             "tiny-tag",
             "tiny-tunes",
+            "tiny-upscale",
         ]
         assert {model.bundle.variant.precision for model in catalogue} == {"int8"}
-        assert [model.engine.slots for model in catalogue if isinstance(model.engine, SlotEngine)] == [8, 8, 8, 8]
+        assert [model.engine.slots for model in catalogue if isinstance(model.engine, SlotEngine)] == [8] * 6
         assert all(model.engine.alive for model in catalogue)
     finally:
         catalogue.close(drain=False)

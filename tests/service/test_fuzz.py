@@ -28,12 +28,23 @@ from service.api.life import Life
 from service.catalogue import load_catalogue
 from service.settings import Settings
 from tests.contract.pictures import draw, save
-from tests.service.replies import ANSWER, CAPTION_PATHS, CLASSIFY, GENERATE_PATHS, RECOMMEND, STREAM, TAG, TRANSLATE
+from tests.service.replies import (
+    ANSWER,
+    CAPTION_PATHS,
+    CLASSIFY,
+    COMPLETE_IMAGE,
+    GENERATE_PATHS,
+    RECOMMEND,
+    STREAM,
+    TAG,
+    TRANSLATE,
+    UPSCALE,
+)
 
 BUNDLES = Path(__file__).resolve().parents[1] / "data" / "bundles" / "v1"
 ANY_STATUS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 ANY, WRONG = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
-PATHS = (TRANSLATE, STREAM, *CAPTION_PATHS, *GENERATE_PATHS, CLASSIFY, TAG, RECOMMEND, ANSWER)
+PATHS = (TRANSLATE, STREAM, *CAPTION_PATHS, *GENERATE_PATHS, COMPLETE_IMAGE, UPSCALE, CLASSIFY, TAG, RECOMMEND, ANSWER)
 OPERATIONS = [
     *(("POST", path, mode) for path in PATHS for mode in (ANY, WRONG)),
     # These take nothing that could be wrong.

@@ -48,12 +48,14 @@ async def test_it_lives_and_serves_what_the_folder_holds(client: httpx.AsyncClie
         ("tiny-answers", "answer", True),
         ("tiny-captions", "caption", True),
         ("tiny-classify", "classify", True),
+        ("tiny-complete-image", "complete-image", True),
         ("tiny-document", "classify", False),
         ("tiny-en-de", "translate", True),
         ("tiny-en-de-gru", "translate", False),
         ("tiny-items", "recommend", True),
         ("tiny-tag", "tag", True),
         ("tiny-tunes", "generate", True),
+        ("tiny-upscale", "upscale", True),
     ]
     assert {model["precision"] for model in models} == {"int8"}
     (translation,) = await translate(client, "A red child sings on the street.")

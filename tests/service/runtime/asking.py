@@ -19,13 +19,15 @@ def make_request(bundle: Bundle, seed: int, **options: Any) -> GenerateRequest:
     deadline = options.pop("deadline", None)
     search = Search(**{"max_length": 20, **options})
     if reads_pictures(bundle):
-        size = bundle.manifest.image.size
+        size = next(int(axis) for axis in bundle.signature.inputs[0].axes[1:])
         coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
         return GenerateRequest(image_row(coarse.repeat(size // 4, axis=0).repeat(size // 4, axis=1)), search, deadline)
     if reads_prompts(bundle):
+        special = bundle.manifest.special_ids
+        least = 0 if special.eos is None else special.eos + 1
         ids = [
-            bundle.target.bos,
-            *rng.integers(4, bundle.target.vocabulary_size, rng.integers(0, LONGEST + 1)).tolist(),
+            special.bos,
+            *rng.integers(least, bundle.manifest.vocabulary_size, rng.integers(0, LONGEST + 1)).tolist(),
         ]
         return GenerateRequest(prompt_row(ids), search, deadline, first_token=ids[-1], start=len(ids) - 1)
     limit = min(LONGEST, bundle.manifest.limits.of("source"))
@@ -35,9 +37,9 @@ def make_request(bundle: Bundle, seed: int, **options: Any) -> GenerateRequest:
 
 def reads_pictures(bundle: Bundle) -> bool:
     """Whether a model looks at pictures."""
-    return bundle.manifest.task == "caption"
+    return bundle.manifest.task in ("caption", "upscale")
 
 
 def reads_prompts(bundle: Bundle) -> bool:
     """Whether a model goes on from prompts."""
-    return bundle.manifest.task == "generate"
+    return bundle.manifest.task in ("generate", "complete-image")
