@@ -12,6 +12,7 @@ from PIL import Image
 
 from contract.inputs import image_row
 from contract.manifest import Precision
+from contract.midi import play
 from contract.signature import PredictSignature
 from service.predict import predict_lines
 from service.runtime.bundle import Bundle, open_bundle
@@ -25,15 +26,16 @@ from service.settings import Settings
 ARTIFACTS = Path(__file__).parents[3] / "artifacts"
 TRANSLATION = ("translation-en-de", "translation-en-de-gru")
 CAPTIONS = {"captions": 14e6}
+WRITING = {"music": 4.5e6}
 ONE_SHOT = {"entities": 4e6, "next-item": 9e6, "sentiment": 25e6, "sentiment-bilstm": 3e6}
 """Bundle → most bytes of its whole folder."""
 
 
 def test_what_ships_is_what_is_tested() -> None:
-    assert sorted(path.name for path in ARTIFACTS.iterdir()) == sorted([*TRANSLATION, *CAPTIONS, *ONE_SHOT])
+    assert sorted(path.name for path in ARTIFACTS.iterdir()) == sorted([*TRANSLATION, *CAPTIONS, *WRITING, *ONE_SHOT])
 
 
-@pytest.mark.parametrize("name", [*TRANSLATION, *CAPTIONS, *ONE_SHOT])
+@pytest.mark.parametrize("name", [*TRANSLATION, *CAPTIONS, *WRITING, *ONE_SHOT])
 def test_a_shipped_bundle_proves_itself(name: str) -> None:
     measured = verify_bundle(ARTIFACTS / name)
     run = [m for m in measured if m.max_error is not None]
@@ -49,7 +51,7 @@ def test_a_shipped_precision_is_small(name: str, precision: Precision, limit: fl
     assert 1e6 < sum(path.stat().st_size for path in files) <= limit
 
 
-@pytest.mark.parametrize(("name", "limit"), [*CAPTIONS.items(), *ONE_SHOT.items()])
+@pytest.mark.parametrize(("name", "limit"), [*CAPTIONS.items(), *WRITING.items(), *ONE_SHOT.items()])
 def test_a_shipped_bundle_of_one_precision_is_small(name: str, limit: float) -> None:
     versions = [path for path in (ARTIFACTS / name).iterdir() if path.is_dir()]
     assert len(versions) == 1
@@ -118,6 +120,16 @@ def test_a_shipped_bundle_finds_names() -> None:
     entities = reply("entities", "Angela Merkel met Tony Blair in Brussels on Tuesday.")["entities"]
     found = [(entity["text"], entity["label"], entity["start"]) for entity in entities]
     assert found == [("Angela Merkel", "PER", 0), ("Tony Blair", "PER", 18), ("Brussels", "LOC", 32)]
+
+
+@pytest.mark.parametrize(("metre", "key"), [("6/8", "D"), ("4/4", "G"), ("3/4", "C")])
+def test_a_shipped_bundle_composes_a_tune_that_can_be_played(metre: str, key: str) -> None:
+    line = json.dumps(f"M:{metre}\nK:{key}\n")
+    written = reply("music", line, seed=5)
+    assert written["text"].startswith(f"M:{metre}\nK:{key}\nL:1/")
+    assert play(written["tune"]).uneven <= 1
+    assert written == reply("music", line, seed=5)
+    assert written != reply("music", line, seed=6)
 
 
 @pytest.mark.parametrize("name", ONE_SHOT)
