@@ -30,6 +30,7 @@ class AnswererConfig(ArchitectureConfig):
     vocabulary_size: int = Field(ge=FIRST_ANSWER + 2, description="number of word ids; the answers come first")
     answer_count: int = Field(ge=2)
     max_sentences: int = Field(ge=1, description="of a story, the last ones")
+    max_words: int = Field(ge=1, description="of a sentence or a question")
 
 
 class Answerer(Predictor):

@@ -47,11 +47,11 @@ class MemoryNetwork(Answerer):
         size = config.hidden_size
         adjacent = config.tying == "adjacent"
         tables = config.hops + 1 if adjacent else 2
-        self.words = SentenceEncoder(config.vocabulary_size, size, tables, config.encoding)
+        self.words = SentenceEncoder(config.vocabulary_size, size, tables, config.encoding, config.max_words)
         self.times = nn.Parameter(torch.empty(config.max_sentences, tables * size))
         nn.init.normal_(self.times, std=INITIAL_SCALE)
         if not adjacent:
-            self.question = SentenceEncoder(config.vocabulary_size, size, 1, config.encoding)
+            self.question = SentenceEncoder(config.vocabulary_size, size, 1, config.encoding, config.max_words)
             self.carry = nn.Linear(size, size, bias=False)
             self.output = nn.Linear(size, config.answer_count, bias=False)
             for layer in (self.carry, self.output):

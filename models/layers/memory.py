@@ -19,15 +19,17 @@ UNREAD = 2
 """Ids 0 and 1, padding and the unknown word, say nothing: their vectors are zeros."""
 
 
-def place_weights(counts: Tensor, words: int) -> Tensor:
+def place_weights(counts: Tensor, words: int, longest: int) -> Tensor:
     """What position encoding weighs words by: `counts [n]` → `[n, 2, words]`, 0 past the count.
 
-    In a sentence of J words, element k of d of word j counts l_kj = (1 - j/J) - (k/d)(1 - 2j/J) (section 4.1), twice
-    that in the authors' code, so that it is 1 on average. It is linear in k: of the two sums that these weights give,
-    element k takes the first less k/d of the second.
+    Element k of d of word j counts l_kj = (1 - j/J) - (k/d)(1 - 2j/J) (section 4.1). J is the longest sentence that can
+    be read and the weight is doubled, so that it is 1 on average, as in the authors' code; the paper's J is the length
+    of the sentence at hand, by which a word would count otherwise where more words follow. The weight is linear in k:
+    of the two sums that these weights give, element k takes the first less k/d of the second.
     """
-    place = torch.arange(1, words + 1, device=counts.device)[None, :] / counts.clamp(min=1)[:, None]
-    return torch.stack([2 - 2 * place, 2 - 4 * place], dim=1) * length_mask(counts, words)[:, None]
+    place = torch.arange(1, words + 1, device=counts.device) / longest
+    weights = torch.stack([2 - 2 * place, 2 - 4 * place])
+    return weights * length_mask(counts, words)[:, None]
 
 
 class SentenceEncoder(nn.Module):
@@ -40,11 +42,12 @@ class SentenceEncoder(nn.Module):
         size: of a vector.
         tables: number of tables.
         encoding: how words are weighed.
+        longest: most words of a sentence.
     """
 
-    def __init__(self, vocabulary_size: int, size: int, tables: int, encoding: SentenceEncoding) -> None:
+    def __init__(self, vocabulary_size: int, size: int, tables: int, encoding: SentenceEncoding, longest: int) -> None:
         super().__init__()
-        self.size, self.tables, self.encoding = size, tables, encoding
+        self.size, self.tables, self.encoding, self.longest = size, tables, encoding, longest
         self.weight = nn.Parameter(torch.empty(vocabulary_size, tables * size))
         nn.init.normal_(self.weight, std=INITIAL_SCALE)
         with torch.no_grad():
@@ -59,7 +62,7 @@ class SentenceEncoder(nn.Module):
         words, size = F.embedding(ids, self.weight), ids.shape[1]
         if self.encoding == "bag":
             return (length_mask(counts, size)[:, None].to(words.dtype) @ words).squeeze(1)
-        whole, part = (place_weights(counts, size) @ words).unbind(dim=1)
+        whole, part = (place_weights(counts, size, self.longest) @ words).unbind(dim=1)
         element = torch.arange(1, self.size + 1, device=ids.device) / self.size
         return whole - element.repeat(self.tables) * part
 

@@ -127,7 +127,7 @@ def test_every_bundle_is_asked_in_its_own_way(tiny: Path) -> None:
     assert path == "/v1/caption"
     assert read_pixels(base64.b64decode(json.loads(body)["image"]), 32, "squeeze").shape == (32, 32, 3)
     path, body = startup.first_request(tiny.parent / "tiny-answers")
-    assert (path, json.loads(body)) == ("/v1/answer", {"story": ["went"], "question": "went"})
+    assert (path, json.loads(body)) == ("/v1/answer", {"story": ["where"], "question": "where"})
     assert startup.first_request(tiny.parent / "tiny-tunes") == ("/v1/generate", b'{"prompt": ""}')
 
 

@@ -47,6 +47,7 @@ class AnswerTask(OneShotTask[AnswerConfig, StoryVocabulary]):
             "vocabulary_size": vocabulary.words.vocabulary_size,
             "answer_count": len(vocabulary.answers),
             "max_sentences": config.data.max_sentences,
+            "max_words": config.data.max_words,
         }
 
     def data(self, config: AnswerConfig, vocabulary: StoryVocabulary, root: Path) -> StoryBatches:

@@ -16,7 +16,7 @@ ANSWERS = 5
 class TestMemoryNetwork(PredictBattery):
     task = "answer"
     architecture = "memory_network"
-    vocabularies = {"vocabulary_size": VOCABULARY, "answer_count": ANSWERS, "max_sentences": 5}
+    vocabularies = {"vocabulary_size": VOCABULARY, "answer_count": ANSWERS, "max_sentences": 5, "max_words": 7}
     sizes = {"hidden_size": 12}
     axes = {"tying": ("adjacent", "layer_wise"), "encoding": ("position", "bag"), "hops": (3, 1)}
     learning_rate = 0.03
@@ -24,7 +24,13 @@ class TestMemoryNetwork(PredictBattery):
 
 def network(**fields: Any) -> MemoryNetwork:
     torch.manual_seed(0)
-    sizes = {"vocabulary_size": VOCABULARY, "answer_count": ANSWERS, "max_sentences": 9, "hidden_size": 4}
+    sizes = {
+        "vocabulary_size": VOCABULARY,
+        "answer_count": ANSWERS,
+        "max_sentences": 9,
+        "max_words": 5,
+        "hidden_size": 4,
+    }
     return MemoryNetwork(MemoryNetworkConfig(**sizes | fields)).eval()
 
 
@@ -53,7 +59,7 @@ def test_the_equations_are_those_of_the_paper(tying: str) -> None:
     def sentence(ids: list[int], table: np.ndarray) -> np.ndarray:
         total, k = np.zeros(4), np.arange(1, 5) / 4
         for j, word in enumerate(ids, 1):
-            place = j / len(ids)
+            place = j / 5
             total += 2 * ((1 - place) - k * (1 - 2 * place)) * table[word]
         return total
 
