@@ -39,6 +39,11 @@ def bundle(
     ship: Annotated[str, typer.Option(help="Which of them the bundle holds, comma-separated.")] = "int8,fp16",
     data: Annotated[Path | None, typer.Option(help="The data folder; else SEQSERVE_DATA.")] = None,
     length_penalty: Annotated[float | None, typer.Option(help="Of beam search where a request does not say.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of drawing where a request does not say.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(help="How many tokens are drawn from where a request does not say.")
+    ] = None,
+    top_p: Annotated[float | None, typer.Option(help="Their share of what is likely.")] = None,
     metric_drop: Annotated[float, typer.Option(help="Points that a reduced precision may cost.")] = 0.5,
 ) -> None:
     """Trace, optimise, verify and package a run. Nothing is written unless everything holds."""
@@ -65,6 +70,7 @@ def bundle(
                 status.update(stage)
 
             material = _with_penalty(from_run(load_run(run, data)), length_penalty)
+            material = _with_sampling(material, temperature=temperature, top_k=top_k, top_p=top_p)
             manifest = export_bundle(material, target, options, report)
             report("done")
     except (BundleError, ConfigError, DataError, ExportError) as error:
@@ -107,6 +113,22 @@ def _with_penalty(material: Material, length_penalty: float | None) -> Material:
     if not isinstance(material, GenerateMaterial):
         raise ExportError(f"a model for {material.task!r} writes nothing: leave out --length-penalty")
     return replace(material, length_penalty=length_penalty)
+
+
+def _with_sampling(material: Material, **chosen: float | None) -> Material:
+    from contract.manifest import Sampling
+    from export.errors import ExportError
+    from export.prompt import DrawnMaterial
+
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if not given:
+        return material
+    if not isinstance(material, DrawnMaterial):
+        raise ExportError(f"a model for {material.task!r} draws nothing: leave out --temperature, --top-k and --top-p")
+    try:
+        return replace(material, sampling=Sampling.model_validate(given))
+    except ValueError as error:
+        raise ExportError(f"drawing: {error}") from error
 
 
 def _summarise(target: Path, manifest: Manifest) -> None:

@@ -157,8 +157,9 @@ def _usage(manifest: Manifest) -> str:
     if manifest.decoding is None:
         return call
     if (sampling := manifest.decoding.sampling) is not None:
+        top_k = min(sampling.top_k, manifest.vocabulary_size)
         return (
-            f"{call}\n\nWithout options it draws each token from the {sampling.top_k} likeliest, at a temperature of "
+            f"{call}\n\nWithout options it draws each token from the {top_k} likeliest, at a temperature of "
             f"{sampling.temperature:g}, among those that make up a share of {sampling.top_p:g}."
         )
     return (

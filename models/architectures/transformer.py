@@ -12,29 +12,23 @@ from contract.signature import Attention, GenerateSignature
 from contract.signature import Tensor as TensorSpec
 from models.architecture import Generator, Tensors
 from models.layers.dropout import Dropout
-from models.layers.transformer import EncoderLayer, check_heads, sinusoids
+from models.layers.transformer import EncoderLayer, sinusoids
 from models.layers.transformer_decoder import Memory, TransformerDecoder, embed, embed_step
-from models.registry import ArchitectureConfig, register
+from models.registry import register
+from models.transformer_sizes import TransformerSizes
 
 
-class TransformerConfig(ArchitectureConfig):
+class TransformerConfig(TransformerSizes):
     """Sizes of a Transformer; `max_length` bounds source and target positions."""
 
     source_vocabulary_size: int = Field(ge=1)
     target_vocabulary_size: int = Field(ge=1)
-    hidden_size: int = Field(default=256, ge=2)
-    num_heads: int = Field(default=4, ge=1)
-    feed_forward_size: int = Field(default=1024, ge=1)
     encoder_layers: int = Field(default=4, ge=1)
     decoder_layers: int = Field(default=2, ge=1)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    activation_dropout: float = Field(default=0.0, ge=0, lt=1)
     share_embeddings: bool = False
-    max_length: int = Field(default=256, ge=1)
 
     @model_validator(mode="after")
-    def _sizes_fit(self) -> Self:
-        check_heads(self.hidden_size, self.num_heads)
+    def _one_vocabulary(self) -> Self:
         if self.share_embeddings and self.source_vocabulary_size != self.target_vocabulary_size:
             raise ValueError("share_embeddings needs one vocabulary for both languages (tokenizer: joint: true)")
         return self
@@ -59,10 +53,9 @@ class Transformer(Generator):
             self.source_embedding = nn.Embedding(config.source_vocabulary_size, size)
         self.register_buffer("positions", sinusoids(config.max_length, size), persistent=False)
         self.dropout = Dropout(config.dropout)
-        shape = (size, config.num_heads, config.feed_forward_size, config.dropout, config.activation_dropout)
-        self.encoder = nn.ModuleList(EncoderLayer(*shape) for _ in range(config.encoder_layers))
+        self.encoder = nn.ModuleList(EncoderLayer(*config.layer) for _ in range(config.encoder_layers))
         self.encoder_norm = nn.LayerNorm(size)
-        self.decoder = TransformerDecoder(config.decoder_layers, *shape)
+        self.decoder = TransformerDecoder(config.decoder_layers, *config.layer)
         self.decoder_norm = nn.LayerNorm(size)
         for module in self.modules():
             if isinstance(module, nn.Embedding):

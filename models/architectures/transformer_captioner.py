@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from contract.signature import GenerateSignature
 from models.architecture import Tensors
 from models.image_generator import ImageGenerator, ImageGeneratorConfig, Taught
 from models.layers.dropout import Dropout
-from models.layers.transformer import check_heads, sinusoids
+from models.layers.transformer import sinusoids
 from models.layers.transformer_decoder import Memory, TransformerDecoder, embed, embed_step
 from models.registry import register
+from models.transformer_sizes import TransformerSizes
 
 
-class TransformerCaptionerConfig(ImageGeneratorConfig):
+class TransformerCaptionerConfig(ImageGeneratorConfig, TransformerSizes):
     """Sizes of the decoder; `max_length` bounds target positions."""
 
-    hidden_size: int = Field(default=256, ge=2)
-    num_heads: int = Field(default=4, ge=1)
-    feed_forward_size: int = Field(default=1024, ge=1)
     decoder_layers: int = Field(default=3, ge=1)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    activation_dropout: float = Field(default=0.0, ge=0, lt=1)
     max_length: int = Field(default=64, ge=1)
-
-    @model_validator(mode="after")
-    def _heads_fit(self) -> Self:
-        check_heads(self.hidden_size, self.num_heads)
-        return self
 
 
 @register("transformer_captioner", TransformerCaptionerConfig, paper="Vaswani et al. 2017")
@@ -54,14 +43,7 @@ class TransformerCaptioner(ImageGenerator):
         self.memory = nn.Linear(config.encoder.head_size, size)
         self.region_positions = nn.Parameter(torch.zeros(config.encoder.regions, size))
         self.memory_norm = nn.LayerNorm(size)
-        self.decoder = TransformerDecoder(
-            config.decoder_layers,
-            size,
-            config.num_heads,
-            config.feed_forward_size,
-            config.dropout,
-            config.activation_dropout,
-        )
+        self.decoder = TransformerDecoder(config.decoder_layers, *config.layer)
         self.decoder_norm = nn.LayerNorm(size)
         nn.init.normal_(self.target_embedding.weight, std=size**-0.5)
         for module in self.decoder.modules():

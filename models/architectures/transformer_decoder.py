@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch.nn.functional as F
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from contract.signature import GenerateSignature
 from models.architecture import Tensors
 from models.layers.causal_transformer import CausalTransformer
 from models.layers.dropout import Dropout
-from models.layers.transformer import check_heads, sinusoids
+from models.layers.transformer import sinusoids
 from models.layers.transformer_decoder import embed, embed_step
 from models.prompt_generator import PROMPT, PROMPT_IDS, PROMPT_LENGTHS, PromptGenerator, PromptGeneratorConfig
 from models.registry import register
+from models.transformer_sizes import TransformerSizes
 
 
-class TransformerLanguageModelConfig(PromptGeneratorConfig):
+class TransformerLanguageModelConfig(PromptGeneratorConfig, TransformerSizes):
     """Sizes of the decoder; `max_length` bounds positions, those of a prompt among them."""
 
-    hidden_size: int = Field(default=256, ge=2)
-    num_heads: int = Field(default=4, ge=1)
-    feed_forward_size: int = Field(default=1024, ge=1)
     layers: int = Field(default=4, ge=1)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    activation_dropout: float = Field(default=0.0, ge=0, lt=1)
-    max_length: int = Field(default=256, ge=1)
-
-    @model_validator(mode="after")
-    def _heads_fit(self) -> Self:
-        check_heads(self.hidden_size, self.num_heads)
-        return self
 
 
 @register("transformer_decoder", TransformerLanguageModelConfig, paper="Radford et al. 2018")
@@ -52,14 +40,7 @@ class TransformerLanguageModel(PromptGenerator):
         self.embedding = nn.Embedding(config.vocabulary_size, size)
         self.register_buffer("positions", sinusoids(config.max_length, size), persistent=False)
         self.dropout = Dropout(config.dropout)
-        self.decoder = CausalTransformer(
-            config.layers,
-            size,
-            config.num_heads,
-            config.feed_forward_size,
-            config.dropout,
-            config.activation_dropout,
-        )
+        self.decoder = CausalTransformer(config.layers, *config.layer)
         self.decoder_norm = nn.LayerNorm(size)
         nn.init.normal_(self.embedding.weight, std=size**-0.5)
         for module in self.decoder.modules():
