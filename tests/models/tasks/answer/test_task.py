@@ -173,6 +173,12 @@ def test_training_starts_without_the_softmax(
     assert module.training_step(batch, 0).item() == pytest.approx(expected.item())
 
 
+def test_the_rate_is_halved_without_the_softmax(run: Run[Any, Any]) -> None:
+    described = config(training={"schedule": "halving", "optimizer": "sgd", "epochs": 10, "linear_epochs": 3})
+    module = TASK.module(new_model(TASK, described, run.vocabulary), described, run.vocabulary, total_steps=200)
+    assert [module.rate(step) for step in (5, 53, 59, 60, 103, 150, 199)] == [0.5, 0.5, 0.25, 0.5, 0.25, 0.25, 0.125]
+
+
 def test_an_architecture_that_reads_no_stories_is_told_so(run: Run[Any, Any]) -> None:
     with pytest.raises(ConfigError, match="architecture 'memory_network' reads no stories with questions"):
         TASK.module(torch.nn.Identity(), run.config, run.vocabulary, total_steps=1)  # type: ignore[arg-type]
