@@ -2,6 +2,7 @@
 
 - `architecture`   the interface every architecture implements
 - `registry`       architectures by name
+- `command`        what the commands over runs have in common
 - `listing`        which of them is used where
 - `architectures`  one file per family
 - `layers`         what they are built from

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.data.lines import DataError
-from models.registry import ConfigError, find
+from models.command import run_command, use_threads
+from models.registry import find
 from models.training.config import Hardware, Precision, Split, data_root
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train and evaluate sequence models.")
@@ -41,7 +40,7 @@ def train(
     from models.training.task import load_config
     from models.training.trainer import discard, train
 
-    _use_threads(threads)
+    use_threads(threads)
     resolved = load_config(config, set_)
     if fresh:
         discard(output / resolved.name)
@@ -59,7 +58,7 @@ def evaluate(
     """Quality of a run on one split, by the metrics of its task."""
     from models.training.run import load_run
 
-    _use_threads(threads)
+    use_threads(threads)
     opened = load_run(run, data)
     for name, value in opened.task.evaluate(opened, split).items():
         console.print(f"{name}: {value}")
@@ -84,17 +83,9 @@ def list_architectures(
     console.print(table)
 
 
-def _use_threads(threads: int | None) -> None:
-    if threads is not None:
-        torch.set_num_threads(threads)
-
-
 def main() -> None:
-    """Run the command; faults of the user's config or data end it with one line instead of a traceback."""
-    try:
-        app()
-    except (ConfigError, DataError) as error:
-        raise SystemExit(f"error: {error}") from error
+    """Run the command."""
+    run_command(app)
 
 
 if __name__ == "__main__":

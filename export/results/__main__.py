@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
+
+from models.command import run_command, use_threads
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -31,7 +32,7 @@ def record(
     from export.results.record import fingerprint, load_records, save_record
     from models.training.run import load_run
 
-    _use_threads(threads)
+    use_threads(threads)
     known = load_records()
     for path in runs:
         run = load_run(path, data)
@@ -60,7 +61,7 @@ def run_comparisons(
     from models.training.comparison import comparison_names, load_comparison
     from models.training.config import data_root
 
-    _use_threads(threads)
+    use_threads(threads)
     done = 0
     for name in comparisons or comparison_names():
         left = None if most is None else most - done
@@ -99,23 +100,13 @@ def _reporter(run: str) -> Callable[[str], None]:
     return lambda stage: typer.echo(f"{run}: {stage}")
 
 
-def _use_threads(threads: int | None) -> None:
-    if threads is not None:
-        torch.set_num_threads(threads)
-
-
 def main() -> None:
-    """Run the command; faults of a run, its config or its data end it with one line instead of a traceback."""
+    """Run the command."""
     from contract.manifest import BundleError
     from export.errors import ExportError
     from export.markdown import MarkerError
-    from models.data.lines import DataError
-    from models.registry import ConfigError
 
-    try:
-        app()
-    except (BundleError, ConfigError, DataError, ExportError, MarkerError) as error:
-        raise SystemExit(f"error: {error}") from error
+    run_command(app, BundleError, ExportError, MarkerError)
 
 
 if __name__ == "__main__":
