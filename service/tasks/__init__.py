@@ -6,6 +6,8 @@
 - `translate`  text → sentences → ids → the engine's requests → translations
 - `sampling`   what tasks have in common whose model draws what it writes
 - `generate`   a prompt → ids → the engine's request → the text that goes on from it
+- `paint`      a picture → the engine's request → a picture, completed or drawn anew
+- `seeing`     what tasks have in common that look at pictures
 - `growing`    text that grows token by token and is never taken back
 - `attention`  attention maps of translations
 - `caption`    picture → pixels → the engine's request → captions

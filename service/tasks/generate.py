@@ -9,10 +9,10 @@ from contract.inputs import prompt_row
 from contract.preprocessing import PromptPreprocessing
 from service.runtime.bundle import Bundle
 from service.runtime.decoding import DecodingEngine
-from service.runtime.requests import GenerateRequest, Generation, Search
+from service.runtime.requests import Generation
 from service.tasks.errors import BadOptionError, PromptError, TextTooLongError, check_characters
 from service.tasks.limits import RequestLimits
-from service.tasks.sampling import SamplingOptions, draw
+from service.tasks.sampling import Drawer, Drawing, SamplingOptions, draw
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,12 @@ class Passage:
     unfinished: bool
 
 
-class Composer:
+class Composer(Drawer):
     """What stands before and after the model of one bundle."""
 
     def __init__(self, bundle: Bundle, engine: DecodingEngine, limits: RequestLimits | None = None) -> None:
-        self.engine = engine
+        super().__init__(bundle, engine, limits)
         self.codec = bundle.target
-        self._manifest = bundle.manifest
-        self._limits = limits or RequestLimits()
         preprocessing = bundle.manifest.preprocessing
         assert isinstance(preprocessing, PromptPreprocessing)
         self._notation = preprocessing.notation
@@ -75,7 +73,8 @@ class Composer:
                 f"{options.max_length} tokens after a prompt of {len(ids) - 1} are more than this model's limit of "
             )
             raise BadOptionError(f"{detail}{limit}: ask for {left} at most", "max_length")
-        return Prompt(self, ids, draw(options, self._manifest, options.max_length or left), options.seed)
+        search = draw(options, self._manifest, options.max_length or left)
+        return Prompt(prompt_row(ids), ids[-1], len(ids) - 1, search, options.seed, self, ids[1:])
 
     def write(self, prompt: Prompt, generation: Generation) -> Passage:
         """The text that became of a prompt."""
@@ -112,46 +111,16 @@ class Composer:
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """A prompt's work: what the model goes on from, BOS first, and how."""
+class Prompt(Drawing):
+    """A prompt's work; `text_ids` are its own, without BOS."""
 
     composer: Composer
-    ids: list[int]
-    search: Search
-    seed: int
-
-    @property
-    def text_ids(self) -> list[int]:
-        """The prompt's own ids."""
-        return self.ids[1:]
+    text_ids: list[int]
 
     @property
     def size(self) -> int:
-        """Tokens that the model reads."""
-        return len(self.ids)
-
-    @property
-    def rows(self) -> int:
-        """A prompt is one row."""
-        return 1
-
-    @property
-    def explains(self) -> bool:
-        """There is nothing that it looked at but itself."""
-        return False
-
-    def requests(self, deadline: float | None, group: int) -> list[GenerateRequest]:
-        """The row, whose first step reads the last token."""
-        return [
-            GenerateRequest(
-                prompt_row(self.ids),
-                self.search,
-                deadline,
-                group=group,
-                first_token=self.ids[-1],
-                start=len(self.ids) - 1,
-            )
-        ]
+        """Tokens that the model reads, BOS among them."""
+        return len(self.text_ids) + 1
 
     def result(self, outcomes: list[Generation]) -> Passage:
         """The text."""

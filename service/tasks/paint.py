@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from contract.images import Pixels
 from contract.inputs import Row, image_row, prompt_row
 from contract.pixels import BOS_ID, CHANNELS, pixel_tokens, token_pixels
-from service.runtime.bundle import Bundle
-from service.runtime.decoding import DecodingEngine
-from service.runtime.requests import GenerateRequest, Generation, Search
+from service.runtime.requests import Generation
 from service.tasks.errors import BadOptionError
-from service.tasks.limits import RequestLimits
-from service.tasks.sampling import SamplingOptions, draw
+from service.tasks.sampling import Drawer, Drawing, SamplingOptions, draw
 from service.tasks.seeing import look
 
 
@@ -33,13 +30,8 @@ class Drawn:
     seed: int
 
 
-class Painter:
+class Painter(Drawer):
     """What stands before and after the model of one bundle, whatever it draws from."""
-
-    def __init__(self, bundle: Bundle, engine: DecodingEngine, limits: RequestLimits | None = None) -> None:
-        self.engine = engine
-        self._manifest = bundle.manifest
-        self._limits = limits or RequestLimits()
 
     @property
     def size(self) -> int:
@@ -47,8 +39,8 @@ class Painter:
         return self._manifest.pixels.size
 
     def _canvas(self, options: SamplingOptions, inputs: Row, kept: Sequence[int] = ()) -> Canvas:
-        left = CHANNELS * self.size**2 - len(kept)
-        return Canvas(self, inputs, list(kept), draw(options, self._manifest, left), options.seed)
+        search = draw(options, self._manifest, CHANNELS * self.size**2 - len(kept))
+        return Canvas(inputs, [BOS_ID, *kept][-1], len(kept), search, options.seed, self, list(kept))
 
     def _see(self, content: bytes, size: int, field: str) -> Pixels:
         return look(content, size, self._manifest.pixels.fit, self._limits, field)[0]
@@ -87,34 +79,16 @@ class Upscaler(Painter):
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """A picture's work: what the model reads, the intensities that are kept, and how the others are drawn."""
+class Canvas(Drawing):
+    """A picture's work; `kept` are the intensities of it that are not drawn."""
 
     painter: Painter
-    inputs: Row
     kept: list[int]
-    search: Search
-    seed: int
 
     @property
     def size(self) -> int:
         """Intensities that the model reads."""
         return max(array.size for array in self.inputs.values())
-
-    @property
-    def rows(self) -> int:
-        """A picture is one row of the model."""
-        return 1
-
-    @property
-    def explains(self) -> bool:
-        """There is nothing to tell beside the picture."""
-        return False
-
-    def requests(self, deadline: float | None, group: int) -> list[GenerateRequest]:
-        """The row, whose first step reads the last intensity that is kept."""
-        last, start = [BOS_ID, *self.kept][-1], len(self.kept)
-        return [GenerateRequest(self.inputs, self.search, deadline, group=group, first_token=last, start=start)]
 
     def result(self, outcomes: list[Generation]) -> Drawn:
         """The picture."""

@@ -6,10 +6,14 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from contract.inputs import Row
 from contract.manifest import Manifest
 from contract.manifest import Sampling as Defaults
-from service.runtime.requests import Sampling, Search
+from service.runtime.bundle import Bundle
+from service.runtime.decoding import DecodingEngine
+from service.runtime.requests import GenerateRequest, Sampling, Search
 from service.tasks.errors import BadOptionError
+from service.tasks.limits import RequestLimits
 
 SEEDS = 2**32
 """A seed is below it."""
@@ -37,6 +41,52 @@ def of_item(options: OptionsT, index: int) -> OptionsT:
     if not isinstance(options, SamplingOptions):
         return options
     return replace(options, seed=(options.seed + index) % SEEDS)
+
+
+class Drawer:
+    """What stands before and after a model that draws: the half of a task that does not depend on what it reads."""
+
+    def __init__(self, bundle: Bundle, engine: DecodingEngine, limits: RequestLimits | None = None) -> None:
+        self.engine = engine
+        self._manifest = bundle.manifest
+        self._limits = limits or RequestLimits()
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """An item's work: one row of the model, of which nothing is told beside what was drawn.
+
+    `first_token` is the last of what the model goes on from, at position `start`.
+    """
+
+    inputs: Row
+    first_token: int
+    start: int
+    search: Search
+    seed: int
+
+    @property
+    def rows(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def explains(self) -> bool:
+        """Never."""
+        return False
+
+    def requests(self, deadline: float | None, group: int) -> list[GenerateRequest]:
+        """The row."""
+        return [
+            GenerateRequest(
+                self.inputs,
+                self.search,
+                deadline,
+                group=group,
+                first_token=self.first_token,
+                start=self.start,
+            )
+        ]
 
 
 def draw(options: SamplingOptions, manifest: Manifest, max_length: int) -> Search:

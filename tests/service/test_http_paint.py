@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 
 from contract.images import read_pixels
-from service.api.app import create_face
-from service.api.life import Life
-from service.catalogue import Catalogue
 from service.settings import Settings
 from tests.contract.pictures import draw, save
 from tests.service.paint_fakes import SIZE, SOURCE_SIZE, FakePaintingEngine, make_completer, make_upscaler, picture_of
 from tests.service.replies import COMPLETE_IMAGE, UPSCALE, as_base64, check_problem, send_pictures
+from tests.service.serving import served
 
 PICTURE = save(draw(90, 70), "PNG")
 PIXELS = read_pixels(PICTURE, SIZE, "squeeze")
@@ -32,12 +30,8 @@ def engine() -> Iterator[FakePaintingEngine]:
 @pytest.fixture
 async def client(engine: FakePaintingEngine) -> AsyncIterator[httpx.AsyncClient]:
     """A service with a model of each of the two tasks."""
-    life = Life()
-    life.start(Catalogue((make_completer(engine), make_upscaler(engine)), {}))
-    transport = httpx.ASGITransport(create_face(life, Settings(max_images=3)))
-    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+    async with served((make_completer(engine), make_upscaler(engine)), Settings(max_images=3)) as client:
         yield client
-    assert life.in_flight == 0
 
 
 async def test_the_lower_part_of_pictures_is_drawn(client: httpx.AsyncClient) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.service.live import TIMEOUT, connected, figure, idle, raw_request, serve, until
+from tests.service.live import connected, figure, idle, raw_request, until
 from tests.service.replies import ANSWER, CLASSIFY, RECOMMEND, TAG, TRANSLATE
 
 TOLD = ["Ada ran to the shop.", "Ben walked to the barn.", "Ada went off to the attic."]
@@ -19,43 +18,31 @@ QUALITIES = ("bright", "dull", "charming", "cold", "clumsy", "moving")
 NAMES = ("Rosa Lind", "Nobody", "Rosa", "the board")
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve(tmp_path_factory.mktemp("home")) as (_, url):
-        yield url
-
-
-@pytest.fixture
-async def client(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT) as client:
-        yield client
-
-
-async def ask(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    response = await client.post(path, json=body)
+async def ask(live_client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    response = await live_client.post(path, json=body)
     assert response.status_code == 200, response.text
     return dict(response.json())
 
 
-async def test_every_task_answers(client: httpx.AsyncClient) -> None:
-    (rated,) = (await ask(client, CLASSIFY, {"text": "A bright film ."}))["predictions"]
+async def test_every_task_answers(live_client: httpx.AsyncClient) -> None:
+    (rated,) = (await ask(live_client, CLASSIFY, {"text": "A bright film ."}))["predictions"]
     assert (rated["label"], len(rated["labels"])) == ("positive", 2)
     assert sum(each["score"] for each in rated["labels"]) == pytest.approx(1, abs=1e-5)
-    (tagged,) = (await ask(client, TAG, {"text": "😀  Yesterday Rosa Lind arrived."}))["predictions"]
+    (tagged,) = (await ask(live_client, TAG, {"text": "😀  Yesterday Rosa Lind arrived."}))["predictions"]
     (entity,) = tagged["entities"]
     assert (entity["text"], entity["label"], entity["start"], entity["end"]) == ("Rosa Lind", "PER", 13, 22)
-    (found,) = (await ask(client, RECOMMEND, {"session": ["sku-107", "sku-108"], "top_k": 3}))["recommendations"]
+    (found,) = (await ask(live_client, RECOMMEND, {"session": ["sku-107", "sku-108"], "top_k": 3}))["recommendations"]
     assert len(found["items"]) == 3
     assert [each["score"] for each in found["items"]] == sorted((e["score"] for e in found["items"]), reverse=True)
     asked = {"story": TOLD, "question": ["Where is Ada?", "Where is Ben?"]}
-    assert [each["text"] for each in (await ask(client, ANSWER, asked))["answers"]] == ["attic", "barn"]
+    assert [each["text"] for each in (await ask(live_client, ANSWER, asked))["answers"]] == ["attic", "barn"]
 
 
-async def test_filters_reach_the_graph(client: httpx.AsyncClient) -> None:
+async def test_filters_reach_the_graph(live_client: httpx.AsyncClient) -> None:
     session = ["sku-107", "sku-108"]
 
     async def items(**options: Any) -> list[str]:
-        (found,) = (await ask(client, RECOMMEND, {"session": session, **options}))["recommendations"]
+        (found,) = (await ask(live_client, RECOMMEND, {"session": session, **options}))["recommendations"]
         return [each["item"] for each in found["items"]]
 
     everything = await items(top_k=100)
@@ -74,9 +61,9 @@ async def test_filters_reach_the_graph(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("model", "names"), [("tiny-classify", ["attention"]), ("tiny-document", ["words", "sentences"])]
 )
-async def test_a_text_is_explained(client: httpx.AsyncClient, model: str, names: list[str]) -> None:
+async def test_a_text_is_explained(live_client: httpx.AsyncClient, model: str, names: list[str]) -> None:
     text = "A bright film . 😀 The scene was dull ."
-    (rated,) = (await ask(client, CLASSIFY, {"text": text, "model": model, "explain": True}))["predictions"]
+    (rated,) = (await ask(live_client, CLASSIFY, {"text": text, "model": model, "explain": True}))["predictions"]
     assert [level["name"] for level in rated["attention"]] == names
     for level in rated["attention"]:
         assert [text[s["start"] : s["end"]] for s in level["sources"]] == [s["text"] for s in level["sources"]]
@@ -85,8 +72,10 @@ async def test_a_text_is_explained(client: httpx.AsyncClient, model: str, names:
         assert [sum(row) for row in rows] == pytest.approx([1] * len(rows), abs=1e-3)
 
 
-async def test_each_hop_says_which_sentences_it_looked_at(client: httpx.AsyncClient) -> None:
-    (answered,) = (await ask(client, ANSWER, {"story": TOLD, "question": "Where is Ada?", "explain": True}))["answers"]
+async def test_each_hop_says_which_sentences_it_looked_at(live_client: httpx.AsyncClient) -> None:
+    (answered,) = (await ask(live_client, ANSWER, {"story": TOLD, "question": "Where is Ada?", "explain": True}))[
+        "answers"
+    ]
     shown = answered["attention"]
     assert shown["sources"] == [{"text": text, "position": place} for place, text in enumerate(TOLD)]
     first, second = shown["weights"]
@@ -95,9 +84,9 @@ async def test_each_hop_says_which_sentences_it_looked_at(client: httpx.AsyncCli
     assert max(range(3), key=lambda place: first[place] + second[place]) == 2
 
 
-async def test_a_session_is_explained(client: httpx.AsyncClient) -> None:
+async def test_a_session_is_explained(live_client: httpx.AsyncClient) -> None:
     body = {"session": ["sku-107", "unheard of", "sku-108"], "explain": True}
-    (found,) = (await ask(client, RECOMMEND, body))["recommendations"]
+    (found,) = (await ask(live_client, RECOMMEND, body))["recommendations"]
     assert [source["position"] for source in found["attention"]["sources"]] == [0, 2]
     assert len(found["attention"]["weights"]) == 2
     assert found["unknown"] == ["unheard of"]
@@ -139,25 +128,25 @@ def close(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-async def test_200_of_all_tasks_at_once_get_what_each_alone_gets(client: httpx.AsyncClient) -> None:
+async def test_200_of_all_tasks_at_once_get_what_each_alone_gets(live_client: httpx.AsyncClient) -> None:
     requests = mixed(200, seed=5)
-    alone = [await ask(client, path, body) for path, body in requests]
-    together = await asyncio.gather(*(ask(client, path, body) for path, body in requests))
+    alone = [await ask(live_client, path, body) for path, body in requests]
+    together = await asyncio.gather(*(ask(live_client, path, body) for path, body in requests))
     assert all(map(close, together, alone))
     assert len({json.dumps(reply) for reply in alone}) > 100
-    assert await figure(client, "seqserve_batch_rows_sum") > await figure(client, "seqserve_batch_rows_count")
+    assert await figure(live_client, "seqserve_batch_rows_sum") > await figure(live_client, "seqserve_batch_rows_count")
 
 
-async def test_a_list_of_a_thousand_does_not_keep_others_waiting(client: httpx.AsyncClient) -> None:
+async def test_a_list_of_a_thousand_does_not_keep_others_waiting(live_client: httpx.AsyncClient) -> None:
     long = {"text": ["A rather dull scene . " * 6] * 1000}
-    alone = await ask(client, CLASSIFY, {"text": "A bright film ."})
+    alone = await ask(live_client, CLASSIFY, {"text": "A bright film ."})
 
     async def answered_before_the_list() -> bool:
-        many = asyncio.create_task(ask(client, CLASSIFY, long))
+        many = asyncio.create_task(ask(live_client, CLASSIFY, long))
         # A tiny model may have done the whole list before anybody looks: then nothing was seen.
-        while not many.done() and await figure(client, "seqserve_queue_depth") == 0:
+        while not many.done() and await figure(live_client, "seqserve_queue_depth") == 0:
             pass
-        one = await ask(client, CLASSIFY, {"text": "A bright film ."})
+        one = await ask(live_client, CLASSIFY, {"text": "A bright film ."})
         before = not many.done()
         assert close(one, alone)
         assert len((await many)["predictions"]) == 1000
@@ -169,26 +158,28 @@ async def test_a_list_of_a_thousand_does_not_keep_others_waiting(client: httpx.A
     pytest.fail("one text was never answered before a thousand others that came first")
 
 
-async def test_among_clients_that_leave_the_others_get_their_replies(client: httpx.AsyncClient, url: str) -> None:
+async def test_among_clients_that_leave_the_others_get_their_replies(
+    live_client: httpx.AsyncClient, live_url: str
+) -> None:
     chance = random.Random(3)  # noqa: S311
     requests = mixed(60, seed=9)
-    alone = [await ask(client, path, body) for path, body in requests]
+    alone = [await ask(live_client, path, body) for path, body in requests]
 
     async def leave(path: str, body: dict[str, Any]) -> None:
-        async with connected(url) as (_, writer):
+        async with connected(live_url) as (_, writer):
             writer.write(raw_request(path, json.dumps(body).encode()))
             await writer.drain()
             await asyncio.sleep(chance.random() * 0.05)
 
-    stay = [ask(client, path, body) for path, body in requests]
+    stay = [ask(live_client, path, body) for path, body in requests]
     *replies, _ = await asyncio.gather(*stay, asyncio.gather(*(leave(*request) for request in requests)))
     assert all(map(close, replies, alone))
-    await until(lambda: idle(client))
+    await until(lambda: idle(live_client))
 
 
-async def test_figures_tell_of_one_shot_models_too(client: httpx.AsyncClient) -> None:
-    await ask(client, CLASSIFY, {"text": "A bright film ."})
-    text = (await client.get("/metrics")).text
+async def test_figures_tell_of_one_shot_models_too(live_client: httpx.AsyncClient) -> None:
+    await ask(live_client, CLASSIFY, {"text": "A bright film ."})
+    text = (await live_client.get("/metrics")).text
     for line in (
         'seqserve_request_duration_seconds_count{model="tiny-classify",outcome="ok",task="classify"}',
         'seqserve_queue_duration_seconds_count{model="tiny-classify"}',

@@ -2,5 +2,5 @@
 
 - `body`  what they have in common
 - `writing`, `sampling`, `picture`  what those of tasks have in common that write text, that draw, that look at pictures
-- `translate`, `caption`, `generate`, `classify`, `tag`, `recommend`, `answer`  those of each task
+- `translate`, `caption`, `generate`, `paint`, `classify`, `tag`, `recommend`, `answer`  those of each task
 """
