@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Self
 
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from models.architecture import Generator, Tensors
 from models.layers.pixel_frame import PixelFrame
-from models.layers.transformer import check_heads
+from models.layers.transformer import SelfAttention, check_heads
 from models.registry import ArchitectureConfig
 
 
@@ -49,8 +50,23 @@ class PixelGenerator(Generator):
         Of the inputs it needs no prompt.
         """
 
-    def start_small(self) -> None:
-        """Biases of affine maps start from nothing."""
+    def start(self) -> None:
+        """Where learning starts: biases of affine maps at nothing, local attention at what is near, whatever it is."""
+        config = self.config
+        steepness = 2.0 ** -torch.arange(config.num_heads)  # from a pixel's neighbours to the whole window
+        nearness = steepness[:, None] * -distances(config.window, config.image_size)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
+            elif isinstance(module, SelfAttention) and module.distance_bias is not None:
+                module.distance_bias.data.copy_(nearness)
+
+
+def distances(window: int, width: int) -> Tensor:
+    """How far from the pixel that is drawn those of its window lie, `[window]`, in rows and columns together.
+
+    The one just before it in raster order comes first; where rows end is left out of account.
+    """
+    back = torch.arange(1, window + 1)
+    rows = (back + (width - 1) // 2) // width
+    return rows + (back - rows * width).abs()

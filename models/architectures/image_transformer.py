@@ -44,7 +44,7 @@ class ImageTransformer(PixelGenerator, PromptGenerator):
             0.0,
             window=config.window,
         )
-        self.start_small()
+        self.start()
 
     @property
     def signature(self) -> GenerateSignature:

@@ -57,7 +57,7 @@ class ImageUpscaler(PixelGenerator):
         self.encoder = nn.ModuleList(EncoderLayer(*shape) for _ in range(config.encoder_layers))
         self.encoder_norm = nn.LayerNorm(size)
         self.decoder = TransformerDecoder(config.decoder_layers, *shape, window=config.window)
-        self.start_small()
+        self.start()
 
     @property
     def source_size(self) -> int:

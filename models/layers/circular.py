@@ -30,11 +30,6 @@ def write_circular(buffer: Tensor, update: Tensor, position: Tensor) -> Tensor:
     return torch.where(chosen, update, buffer)
 
 
-def filled(position: Tensor, window: int) -> Tensor:
-    """How much of a window holds something once `position [rows]` is written → `[rows]`."""
-    return (position + 1).clamp(max=window)
-
-
 def last_positions(x: Tensor, counts: Tensor, window: int) -> Tensor:
     """What a window holds once the first `counts [rows]` positions are written one after another.
 

@@ -58,15 +58,16 @@ class SelfAttention(nn.Module):
     """Multi-head attention of a sequence over itself, with one matrix for queries, keys and values.
 
     Where it is causal, a `window` lets each position see no more than so many, itself among them (Parmar et al. 2018);
-    then a cache of as many positions is enough, written in a circle.
+    then a cache of as many positions is enough, written in a circle. `distance_bias [heads, window]` is what each head
+    makes of how far back they lie, from nothing at first.
     """
 
     def __init__(self, hidden_size: int, num_heads: int, window: int | None = None) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.window = window
         self.query_key_value = nn.Linear(hidden_size, 3 * hidden_size)
         self.output = nn.Linear(hidden_size, hidden_size)
+        self.distance_bias = None if window is None else nn.Parameter(torch.zeros(num_heads, window))
         nn.init.xavier_uniform_(self.query_key_value.weight, gain=1 / math.sqrt(2))
         nn.init.xavier_uniform_(self.output.weight)
 
@@ -90,17 +91,17 @@ class SelfAttention(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """`x [rows, 1, hidden]` at `position [rows]`, caches `[rows, heads, target, size]` → output and caches."""
         query_key_value = self.query_key_value(x)
-        if self.window is None:
+        if self.distance_bias is None:
             attended, keys, values = cached_attention(query_key_value, keys, values, position, capacity)
         else:
-            attended, keys, values = windowed_step(query_key_value, keys, values, position)
+            attended, keys, values = windowed_step(query_key_value, keys, values, position, self.distance_bias)
         return self.output(attended), keys, values
 
     def _attend(self, query_key_value: Tensor, lengths: Tensor | None) -> Tensor:
-        if self.window is None or lengths is not None:
+        if self.distance_bias is None or lengths is not None:
             attended = self_attention(query_key_value, lengths, self.num_heads)
         else:
-            attended = local_attention(query_key_value, self.window, self.num_heads)
+            attended = local_attention(query_key_value, self.distance_bias)
         projected: Tensor = self.output(attended)
         return projected
 
