@@ -39,8 +39,8 @@ def test_every_record_stands_behind_a_row(book: Book) -> None:
 
 
 def test_the_documents_are_those_of_the_records(book: Book) -> None:
-    assert (ROOT / RESULTS).read_text("utf-8") == book.results()
-    assert (ROOT / GUIDE).read_text("utf-8") == book.guide()
+    assert (ROOT / RESULTS).read_text("utf-8") == book.results(), "call make results"
+    assert (ROOT / GUIDE).read_text("utf-8") == book.guide(), "call make results"
 
 
 def test_plots_that_are_shown_are_there(book: Book) -> None:
