@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from models.registry import ConfigError
+from models.registry import ConfigError, parse
 from models.training.comparison import Comparison, comparison_names, load_comparison, planned_runs
+from tests.test_registry import batteries
 
 BASE = {
     "name": "base",
@@ -80,5 +81,8 @@ def test_shipped_comparisons_are_valid_and_of_three_seeds(name: str) -> None:
     assert comparison.seeds == (1, 2, 3)
     networks = {(str(one.config.architecture), one.config.seed) for one in planned}
     assert len(networks) == len(planned) == 3 * len(comparison.variants)
+    for one in planned:
+        fields = {key: value for key, value in one.config.architecture.items() if key != "name"}
+        parse(one.config.architecture_name, fields | batteries()[one.config.architecture_name].vocabularies)
     assert len({one.config.training for one in planned}) == 1
     assert len({one.config.data for one in planned}) == 1
