@@ -13,7 +13,7 @@
 - `caption`    picture → pixels → the engine's request → captions
 - `regions`, `overlay`  attention maps of captions, and pictures of them
 - `classify`   text → labels and their probabilities
-- `ranking`    the most probable of scores
+- `ranking`    what tasks have in common whose model scores a list of choices
 - `answer`     a story and a question → answers and their probabilities
 - `maps`       attention maps of a text that was read
 - `tag`        text → sentences → words → entities, placed in the text

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contract.inputs import Row, story_row
+from contract.inputs import story_row
 from contract.preprocessing import StoryPreprocessing
 from contract.signature import PredictSignature
 from contract.text import UNK, InputCodec
 from service.runtime.bundle import Bundle
 from service.runtime.errors import NoAttentionError
 from service.runtime.oneshot import OneShotEngine
-from service.runtime.requests import Prediction, PredictRequest
+from service.runtime.requests import Prediction
 from service.tasks.attention import as_lists
 from service.tasks.errors import EmptyStoryError, TextTooLongError, UnknownWordsError, check_characters
 from service.tasks.limits import RequestLimits
-from service.tasks.ranking import most_probable
+from service.tasks.ranking import RankingOptions, RankingWork, most_probable
 
 MOST_SENTENCES = 1_000
 """Longest story that is taken at all; a model reads the last sentences of it."""
@@ -26,14 +26,9 @@ MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to answer. The `top_k` most probable answers are returned.
+class Options(RankingOptions):
+    """How to answer. The last sentences of a longer story are read, as in training, unless `truncate` says no."""
 
-    With `truncate`, the last sentences of a longer story are read, which is how such models are trained.
-    """
-
-    top_k: int = 5
-    explain: bool = False
     truncate: bool = True
 
 
@@ -106,7 +101,7 @@ class Answerer:
         texts = {f"{asked.place}.{first + index}": text for index, text in enumerate(asked.story[first:])}
         texts[field] = asked.question
         *story, question = self._encode(texts)
-        return Question(self, asked, first, options, story_row(story, question))
+        return Question(inputs=story_row(story, question), options=options, answerer=self, asked=asked, first=first)
 
     def _first_read(self, asked: Asked, options: Options) -> int:
         """Place of the first sentence that is read."""
@@ -147,34 +142,18 @@ class Answerer:
         return encoded
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question's work: what the model reads, from sentence `first` of the story on, and how to tell the answer."""
+@dataclass(frozen=True, kw_only=True)
+class Question(RankingWork):
+    """A question's work: also from which sentence of its story on the model reads."""
 
     answerer: Answerer
     asked: Asked
     first: int
-    options: Options
-    inputs: Row
 
     @property
     def size(self) -> int:
         """Words that the model reads."""
         return int(self.inputs["word_counts"].sum() + self.inputs["question_lengths"])
-
-    @property
-    def rows(self) -> int:
-        """A question is one row."""
-        return 1
-
-    @property
-    def explains(self) -> bool:
-        """Whether attention is wanted."""
-        return self.options.explain
-
-    def requests(self, deadline: float | None, group: int) -> list[PredictRequest]:
-        """The row."""
-        return [PredictRequest(self.inputs, deadline, group)]
 
     def result(self, outcomes: list[Prediction]) -> Answer:
         """Answers and their probabilities, and with `explains` where the model looked."""

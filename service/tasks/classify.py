@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contract.inputs import Row, document_row, text_row
+from contract.inputs import document_row, text_row
 from contract.preprocessing import LabelPreprocessing
 from contract.sentences import encode_document
 from contract.signature import PredictSignature
@@ -13,20 +13,13 @@ from contract.text import Encoding, InputCodec
 from service.runtime.bundle import Bundle
 from service.runtime.errors import NoAttentionError
 from service.runtime.oneshot import OneShotEngine
-from service.runtime.requests import Prediction, PredictRequest
+from service.runtime.requests import Prediction
 from service.tasks.errors import EmptyTextError, TextTooLongError, check_characters, check_explained
 from service.tasks.limits import RequestLimits
 from service.tasks.maps import TextMap, text_maps
-from service.tasks.ranking import most_probable
+from service.tasks.ranking import RankingOptions, RankingWork, most_probable
 
-
-@dataclass(frozen=True)
-class Options:
-    """How to classify. Of the labels, the `top_k` most probable are returned."""
-
-    top_k: int = 5
-    explain: bool = False
-    truncate: bool = False
+Options = RankingOptions
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,9 @@ class Classifier:
             check_explained(sum(len(encoding.ids) for encoding in encodings), self._limits.explain_tokens, field)
         ids = [encoding.ids for encoding in encodings]
         inputs = document_row(ids) if self._documents else text_row(ids[0])
-        return Document(self, text, options, encodings, inputs, truncated)
+        return Document(
+            inputs=inputs, options=options, classifier=self, text=text, encodings=encodings, truncated=truncated
+        )
 
     def rank(self, scores: Sequence[float], top_k: int) -> list[LabelScore]:
         """The labels of the `top_k` highest log-probabilities."""
@@ -108,35 +103,19 @@ class Classifier:
         return kept, length > limit
 
 
-@dataclass(frozen=True)
-class Document:
-    """A text's work: what the model reads, and how the answer is to be told."""
+@dataclass(frozen=True, kw_only=True)
+class Document(RankingWork):
+    """A text's work: also what its tokens are, by which the answer is told."""
 
     classifier: Classifier
     text: str
-    options: Options
     encodings: list[Encoding]
-    inputs: Row
     truncated: bool
 
     @property
     def size(self) -> int:
         """Tokens that the model reads."""
         return sum(len(encoding.ids) for encoding in self.encodings)
-
-    @property
-    def rows(self) -> int:
-        """A text is one row."""
-        return 1
-
-    @property
-    def explains(self) -> bool:
-        """Whether attention is wanted."""
-        return self.options.explain
-
-    def requests(self, deadline: float | None, group: int) -> list[PredictRequest]:
-        """The row."""
-        return [PredictRequest(self.inputs, deadline, group)]
 
     def result(self, outcomes: list[Prediction]) -> Classification:
         """Labels and their probabilities, and with `explains` what the model looked at."""

@@ -100,8 +100,7 @@ def answer_reply(found: Answer) -> AnsweredReply:
     """An answer as it is replied; what is not there is left out."""
     answers = [AnswerScoreReply(text=each.text, score=each.score) for each in found.answers]
     return AnsweredReply(
-        text=answers[0].text,
-        score=answers[0].score,
+        **answers[0].model_dump(),
         answers=answers,
         truncated=found.truncated or None,
         attention=None if found.attention is None else _map(found.attention),
