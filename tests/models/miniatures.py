@@ -88,6 +88,16 @@ def _caption(fields: Fields) -> None:
     fields["training"] |= {"batch_tokens": 200, "frozen_epochs": 0, "frozen_blocks": 0}
 
 
+def _generate(fields: Fields) -> None:
+    """Tunes for tunes, and text for text, whose parts stay what they are: where two are enough, they are tested too."""
+    for split in ("train", "validation", "test"):
+        files = fields["data"][split] or fields["data"]["validation"]
+        name = "train" if split == "train" else "validation"
+        tunes = "tunes" in files
+        fields["data"][split] = {"tunes": f"tunes/{name}.abc"} if tunes else files | {"text": "parallel/train.en"}
+    fields["training"]["batch_tokens"] = 1_000
+
+
 def _pixels(fields: Fields) -> None:
     """Pictures of 8 pixels a side, two in a batch."""
     places = {"train": ("pictures/train.tar",), "validation": ("pictures/loose",), "test": ("pictures/loose",)}
@@ -102,6 +112,7 @@ SHRINK: dict[str, Callable[[Fields], None]] = {
     "caption": _caption,
     "classify": _classify,
     "complete-image": _pixels,
+    "generate": _generate,
     "masked-language-model": _masked_language_model,
     "recommend": _recommend,
     "tag": _tag,
