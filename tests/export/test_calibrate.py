@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,3 +88,13 @@ def test_convolutions_over_time_are_products_of_windows_and_rounded_as_such(
     assert {kind: len(found) for kind, found in ranges.items()} == {"encode": 1 + 2 + 1, "step": 1 + 3 * 2 + 2}
     shapes = [linear.matrix().shape for linear in quantised_linears(graphs["step"].graph)]
     assert shapes.count((3 * 32, 2 * 32)) == 2
+
+
+def test_of_so_many_steps_one_is_looked_at(simplified: Callable[[str], tuple[TextMaterial, Graphs]]) -> None:
+    material, graphs = simplified("recurrent_seq2seq")
+    step = material.cases((3,), seed=4)["step"].inputs
+    watched = Watched(graphs["step"], open_graph, every=3)
+    for call in range(1, 6):
+        watched(step | {"layer.0.hidden": np.full_like(step["layer.0.hidden"], call)})
+    low, high = watched.ranges()["layer.0.hidden"]
+    assert (low, high) == (0, pytest.approx(3, abs=0.05))

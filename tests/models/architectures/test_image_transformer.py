@@ -20,7 +20,7 @@ class TestImageTransformer(PromptBattery):
     vocabularies = {}
     learning_rate = 0.01
     sizes = {"image_size": 3, "hidden_size": 16, "num_heads": 2, "feed_forward_size": 24}
-    axes = {"window": (3, 1), "decoder_layers": (2, 1)}
+    axes = {"window": (3, 2), "decoder_layers": (2, 1)}
 
     @classmethod
     def batch(cls, lengths: tuple[int, ...], target: int, seed: int) -> Batch:

@@ -24,7 +24,7 @@ class TestImageUpscaler(Battery):
         "feed_forward_size": 24,
         "decoder_layers": 2,
     }
-    axes = {"window": (3, 1), "encoder_layers": (1, 2)}
+    axes = {"window": (3, 2), "encoder_layers": (1, 2)}
 
     @classmethod
     def batch(cls, lengths: tuple[int, ...], target: int, seed: int) -> Batch:
