@@ -8,9 +8,10 @@ from pathlib import Path
 from export.results.measure import Report, score_run, with_export
 from export.results.record import RECORDS, Record, fingerprint, load_records, save_record
 from models.training.comparison import Comparison, Planned, planned_runs
-from models.training.config import Hardware
-from models.training.run import load_run
-from models.training.trainer import train
+from models.training.config import Hardware, TrainConfig
+from models.training.run import CONFIG, load_run
+from models.training.task import load_config
+from models.training.trainer import discard, train
 
 RUNS = Path("runs")
 
@@ -23,13 +24,19 @@ def missing(planned: Iterable[Planned], records: dict[str, Record]) -> Iterator[
             yield one
 
 
+def forget_other(run: Path, config: TrainConfig) -> None:
+    """Remove a run folder of another config: training would go on with it where only its budget differs."""
+    if (run / CONFIG).is_file() and fingerprint(load_config(run / CONFIG)) != fingerprint(config):
+        discard(run)
+
+
 def work_off(
     name: str, comparison: Comparison, data: Path, report: Report, *, most: int | None = None, runs: Path = RUNS
 ) -> int:
     """Train, measure and record the missing runs of a comparison, `most` of them at most; returns how many.
 
     Raises:
-        ConfigError: a variant is not a valid config, or its run folder holds a run of another one.
+        ConfigError: a variant is not a valid config, or does not fit its data.
         DataError: a file of the data is missing or broken.
         ExportError: a run that is to be exported cannot be.
     """
@@ -38,6 +45,7 @@ def work_off(
     for one in waiting:
         report(f"{one.run}: training")
         folder = runs / "comparisons" / name
+        forget_other(folder / one.config.name, one.config)
         run = load_run(train(one.config, data, folder, hardware=hardware, progress=False), data)
         report(f"{one.run}: measuring")
         record = score_run(run, one.run, report, by_source_length=comparison.by_source_length)

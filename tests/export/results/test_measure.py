@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from contract.manifest import latest_version, load_manifest
 from export.results.__main__ import app
 from export.results.measure import find_bundle, score_run, with_bundle
-from export.results.queue import missing, work_off
+from export.results.queue import forget_other, missing, work_off
 from export.results.record import Record, fingerprint, load_records
 from models.training.comparison import Comparison, planned_runs
 from models.training.config import Hardware
@@ -76,6 +76,18 @@ def test_a_run_of_another_config_is_missing() -> None:
     assert list(missing(planned, records)) == []
     stale = planned[2].run
     assert [one.run for one in missing(planned, records | {stale: make_record(stale)})] == [stale]
+
+
+def test_a_run_folder_of_another_budget_is_not_gone_on_with(tmp_path: Path) -> None:
+    config = load_config(CONFIG)
+    run = tmp_path / config.name
+    run.mkdir()
+    (run / "config.yaml").write_text(CONFIG.read_text("utf-8"), "utf-8")
+    forget_other(run, config.model_copy(update={"name": "another-name"}))
+    assert run.is_dir()
+    forget_other(run, config.model_copy(update={"training": config.training.model_copy(update={"epochs": 1})}))
+    assert not run.exists()
+    forget_other(run, config)
 
 
 def test_a_run_is_recorded_once_and_a_bundle_of_it_is_its_export(project: Path) -> None:
