@@ -69,13 +69,13 @@ def test_a_text_is_read_in_windows_from_another_place_every_epoch() -> None:
 
 
 def test_parts_of_a_text_are_all_of_it() -> None:
-    parts = [read_book(data_of(TEXT), DATA, split).texts[0] for split in ("train", "validation")]  # type: ignore[arg-type]
+    parts = [read_book(data_of(TEXT), DATA, split).texts[0] for split in ("train", "validation")]
     assert "".join(parts) == (DATA / "parallel" / "train.en").read_text("utf-8")
 
 
 def test_validation_tunes_are_carved_where_none_are_named() -> None:
     data = data_of({"train": {"tunes": "tunes/train.abc"}})
-    train, held_out = (read_book(data, DATA, split).texts for split in ("train", "validation"))  # type: ignore[arg-type]
+    train, held_out = (read_book(data, DATA, split).texts for split in ("train", "validation"))
     assert len(train) + len(held_out) == 60
     assert not {*train} & {*held_out}
     with pytest.raises(ConfigError, match="no test files"):
