@@ -19,6 +19,19 @@ GENERATE, GENERATE_STREAM, MIDI = "/v1/generate", "/v1/generate/stream", "/v1/ge
 GENERATE_PATHS = (GENERATE, GENERATE_STREAM, MIDI)
 COMPLETE_IMAGE, UPSCALE = "/v1/complete-image", "/v1/upscale"
 CLASSIFY, TAG, RECOMMEND, ANSWER = "/v1/classify", "/v1/tag", "/v1/recommend", "/v1/answer"
+POSTED = (
+    TRANSLATE,
+    STREAM,
+    *CAPTION_PATHS,
+    *GENERATE_PATHS,
+    COMPLETE_IMAGE,
+    UPSCALE,
+    CLASSIFY,
+    TAG,
+    RECOMMEND,
+    ANSWER,
+)
+"""Every route that takes a body."""
 TEXT = "A man is riding."
 PARAGRAPH = "A man is riding. Two dogs!\n\nIs the girl reading?"
 

@@ -16,22 +16,15 @@ from service.runtime.errors import QueueFullError
 from service.settings import Settings
 from tests.service.fakes import FakeEngine, make_catalogue
 from tests.service.replies import (
-    CAPTION,
-    CAPTION_STREAM,
-    CLASSIFY,
-    OVERLAY,
     PARAGRAPH,
-    RECOMMEND,
+    POSTED,
     STREAM,
-    TAG,
     TEXT,
     TRANSLATE,
     check_problem,
     sample,
     until,
 )
-
-POSTED = (TRANSLATE, STREAM, CAPTION, CAPTION_STREAM, OVERLAY, CLASSIFY, TAG, RECOMMEND)
 
 
 async def test_models_are_listed_and_described(client: httpx.AsyncClient) -> None:
