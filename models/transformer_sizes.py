@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from models.layers.transformer import check_heads
+from models.layers.transformer import LayerShape, check_heads
 from models.registry import ArchitectureConfig
 
 
@@ -21,9 +21,11 @@ class TransformerSizes(ArchitectureConfig):
     max_length: int = Field(default=256, ge=1)
 
     @property
-    def layer(self) -> tuple[int, int, int, float, float]:
-        """The arguments of a layer."""
-        return self.hidden_size, self.num_heads, self.feed_forward_size, self.dropout, self.activation_dropout
+    def layer(self) -> LayerShape:
+        """What each layer is made by."""
+        return LayerShape(
+            self.hidden_size, self.num_heads, self.feed_forward_size, self.dropout, self.activation_dropout
+        )
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:

@@ -10,6 +10,7 @@ from contract.signature import GenerateSignature
 from models.architecture import Tensors
 from models.layers.causal_transformer import CausalTransformer
 from models.layers.pixel_frame import KNOWN, PREVIOUS, PixelFrame
+from models.layers.transformer import LayerShape
 from models.pixel_generator import PixelGenerator, PixelGeneratorConfig
 from models.prompt_generator import PROMPT, PROMPT_IDS, PROMPT_LENGTHS, PromptGenerator, PromptGeneratorConfig
 from models.registry import register
@@ -35,15 +36,10 @@ class ImageTransformer(PixelGenerator, PromptGenerator):
         super().__init__()
         self.config = config
         self.frame = PixelFrame(config.image_size, config.hidden_size, config.feed_forward_size, config.dropout)
-        self.decoder = CausalTransformer(
-            config.decoder_layers,
-            config.hidden_size,
-            config.num_heads,
-            config.feed_forward_size,
-            config.dropout,
-            0.0,
-            window=config.window,
+        shape = LayerShape(
+            config.hidden_size, config.num_heads, config.feed_forward_size, config.dropout, window=config.window
         )
+        self.decoder = CausalTransformer(config.decoder_layers, shape)
         self.start()
 
     @property

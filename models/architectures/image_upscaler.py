@@ -14,7 +14,7 @@ from contract.signature import Tensor as TensorSpec
 from models.architecture import Tensors
 from models.layers.pixel_frame import KNOWN, PREVIOUS, PixelFrame
 from models.layers.pixels import PixelEmbedding
-from models.layers.transformer import EncoderLayer
+from models.layers.transformer import EncoderLayer, LayerShape
 from models.layers.transformer_decoder import TransformerDecoder
 from models.pixel_generator import PixelGenerator, PixelGeneratorConfig
 from models.registry import register
@@ -53,10 +53,10 @@ class ImageUpscaler(PixelGenerator):
         self.frame = PixelFrame(config.image_size, size, config.feed_forward_size, config.dropout)
         self.source_embedding = PixelEmbedding(size)
         self.source_positions = nn.Parameter(torch.randn(config.source_size**2, size) * 0.1)
-        shape = (size, config.num_heads, config.feed_forward_size, config.dropout, 0.0)
-        self.encoder = nn.ModuleList(EncoderLayer(*shape) for _ in range(config.encoder_layers))
+        shape = LayerShape(size, config.num_heads, config.feed_forward_size, config.dropout)
+        self.encoder = nn.ModuleList(EncoderLayer(shape) for _ in range(config.encoder_layers))
         self.encoder_norm = nn.LayerNorm(size)
-        self.decoder = TransformerDecoder(config.decoder_layers, *shape, window=config.window)
+        self.decoder = TransformerDecoder(config.decoder_layers, shape._replace(window=config.window))
         self.start()
 
     @property

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from contract.signature import Attention
 from models.architecture import Tensors
-from models.layers.transformer import EncoderLayer
+from models.layers.transformer import EncoderLayer, LayerShape
 from models.recommender import Recommender, RecommenderConfig, last_position
 from models.registry import register
 
@@ -45,8 +45,10 @@ class SasRec(Recommender):
     def __init__(self, config: SasRecConfig) -> None:
         super().__init__(config)
         self.positions = nn.Parameter(torch.zeros(config.max_length, config.hidden_size))
-        shape = (config.hidden_size, config.num_heads, config.feed_forward_size, config.dropout, config.dropout)
-        self.layers = nn.ModuleList(EncoderLayer(*shape) for _ in range(config.num_layers))
+        shape = LayerShape(
+            config.hidden_size, config.num_heads, config.feed_forward_size, config.dropout, config.dropout
+        )
+        self.layers = nn.ModuleList(EncoderLayer(shape) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.hidden_size)
 
     def read(self, vectors: Tensor, item_counts: Tensor) -> Tensor:

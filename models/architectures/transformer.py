@@ -53,9 +53,9 @@ class Transformer(Generator):
             self.source_embedding = nn.Embedding(config.source_vocabulary_size, size)
         self.register_buffer("positions", sinusoids(config.max_length, size), persistent=False)
         self.dropout = Dropout(config.dropout)
-        self.encoder = nn.ModuleList(EncoderLayer(*config.layer) for _ in range(config.encoder_layers))
+        self.encoder = nn.ModuleList(EncoderLayer(config.layer) for _ in range(config.encoder_layers))
         self.encoder_norm = nn.LayerNorm(size)
-        self.decoder = TransformerDecoder(config.decoder_layers, *config.layer)
+        self.decoder = TransformerDecoder(config.decoder_layers, config.layer)
         self.decoder_norm = nn.LayerNorm(size)
         for module in self.modules():
             if isinstance(module, nn.Embedding):

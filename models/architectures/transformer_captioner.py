@@ -43,7 +43,7 @@ class TransformerCaptioner(ImageGenerator):
         self.memory = nn.Linear(config.encoder.head_size, size)
         self.region_positions = nn.Parameter(torch.zeros(config.encoder.regions, size))
         self.memory_norm = nn.LayerNorm(size)
-        self.decoder = TransformerDecoder(config.decoder_layers, *config.layer)
+        self.decoder = TransformerDecoder(config.decoder_layers, config.layer)
         self.decoder_norm = nn.LayerNorm(size)
         nn.init.normal_(self.target_embedding.weight, std=size**-0.5)
         for module in self.decoder.modules():

@@ -40,7 +40,7 @@ class TransformerLanguageModel(PromptGenerator):
         self.embedding = nn.Embedding(config.vocabulary_size, size)
         self.register_buffer("positions", sinusoids(config.max_length, size), persistent=False)
         self.dropout = Dropout(config.dropout)
-        self.decoder = CausalTransformer(config.layers, *config.layer)
+        self.decoder = CausalTransformer(config.layers, config.layer)
         self.decoder_norm = nn.LayerNorm(size)
         nn.init.normal_(self.embedding.weight, std=size**-0.5)
         for module in self.decoder.modules():

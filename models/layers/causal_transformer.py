@@ -9,7 +9,7 @@ from contract.signature import State
 from models.architecture import Tensors
 from models.layers.circular import last_positions
 from models.layers.exportable import axis_size
-from models.layers.transformer import CausalLayer
+from models.layers.transformer import CausalLayer, LayerShape
 from models.layers.transformer_decoder import KINDS, cache_state
 
 
@@ -19,27 +19,15 @@ class CausalTransformer(nn.ModuleList):
     With a `window` each position sees so many, itself among them, and the caches are windows too.
     """
 
-    def __init__(
-        self,
-        layers: int,
-        hidden_size: int,
-        num_heads: int,
-        feed_forward_size: int,
-        dropout: float,
-        activation_dropout: float,
-        window: int | None = None,
-    ) -> None:
-        shape = (hidden_size, num_heads, feed_forward_size, dropout, activation_dropout, window)
-        super().__init__(CausalLayer(*shape) for _ in range(layers))
-        self.hidden_size = hidden_size
-        self.num_heads = num_heads
-        self.window = window
+    def __init__(self, layers: int, shape: LayerShape) -> None:
+        super().__init__(CausalLayer(shape) for _ in range(layers))
+        self.shape = shape
 
     def states(self) -> tuple[State, ...]:
         """The states, as the signature lists them."""
-        heads, size = self.num_heads, self.hidden_size // self.num_heads
+        heads, size = self.shape.num_heads, self.shape.head_size
         return tuple(
-            cache_state(name, heads, size, window=self.window, initial=name)
+            cache_state(name, heads, size, window=self.shape.window, initial=name)
             for names in self._names()
             for name in names
         )
@@ -59,8 +47,8 @@ class CausalTransformer(nn.ModuleList):
         caches: dict[str, Tensor] = {}
         for layer, names in zip(self, self._names(), strict=True):
             x, *filled = layer.fill(x)
-            if self.window is not None:
-                filled = [last_positions(cache, lengths, self.window) for cache in filled]
+            if self.shape.window is not None:
+                filled = [last_positions(cache, lengths, self.shape.window) for cache in filled]
             caches |= zip(names, filled, strict=True)
         return caches
 

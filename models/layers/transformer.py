@@ -43,6 +43,22 @@ def check_heads(hidden_size: int, num_heads: int) -> None:
         raise ValueError(f"hidden_size {hidden_size} must be even and divisible by num_heads {num_heads}")
 
 
+class LayerShape(NamedTuple):
+    """Sizes of a layer, and what it drops in training; a `window` bounds what its causal self-attention sees."""
+
+    hidden_size: int
+    num_heads: int
+    feed_forward_size: int
+    dropout: float
+    activation_dropout: float = 0.0
+    window: int | None = None
+
+    @property
+    def head_size(self) -> int:
+        """Size of one head."""
+        return self.hidden_size // self.num_heads
+
+
 class StepMemory(NamedTuple):
     """A projected memory as one step sees it: the arguments of `memory_attention` behind the query, in its order."""
 
@@ -173,21 +189,13 @@ class FeedForward(nn.Module):
 class PreNormLayer(nn.Module):
     """Self-attention and feed-forward, each normalised first and added to its input: what layers of all kinds share."""
 
-    def __init__(
-        self,
-        hidden_size: int,
-        num_heads: int,
-        feed_forward_size: int,
-        dropout: float,
-        activation_dropout: float,
-        window: int | None = None,
-    ) -> None:
+    def __init__(self, shape: LayerShape) -> None:
         super().__init__()
-        self.self_attention_norm = nn.LayerNorm(hidden_size)
-        self.self_attention = SelfAttention(hidden_size, num_heads, window)
-        self.feed_forward_norm = nn.LayerNorm(hidden_size)
-        self.feed_forward = FeedForward(hidden_size, feed_forward_size, activation_dropout)
-        self.dropout = Dropout(dropout)
+        self.self_attention_norm = nn.LayerNorm(shape.hidden_size)
+        self.self_attention = SelfAttention(shape.hidden_size, shape.num_heads, shape.window)
+        self.feed_forward_norm = nn.LayerNorm(shape.hidden_size)
+        self.feed_forward = FeedForward(shape.hidden_size, shape.feed_forward_size, shape.activation_dropout)
+        self.dropout = Dropout(shape.dropout)
 
     def attend(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """The first half: `x [rows, time, hidden]`, `lengths [rows]` (None: causal) → same shape as `x`."""
@@ -256,18 +264,10 @@ class PostNormLayer(nn.Module):
 class DecoderLayer(PreNormLayer):
     """A layer that writes a sequence from a source: between its two parts stands attention over the memory."""
 
-    def __init__(
-        self,
-        hidden_size: int,
-        num_heads: int,
-        feed_forward_size: int,
-        dropout: float,
-        activation_dropout: float,
-        window: int | None = None,
-    ) -> None:
-        super().__init__(hidden_size, num_heads, feed_forward_size, dropout, activation_dropout, window)
-        self.cross_attention_norm = nn.LayerNorm(hidden_size)
-        self.cross_attention = CrossAttention(hidden_size, num_heads)
+    def __init__(self, shape: LayerShape) -> None:
+        super().__init__(shape)
+        self.cross_attention_norm = nn.LayerNorm(shape.hidden_size)
+        self.cross_attention = CrossAttention(shape.hidden_size, shape.num_heads)
 
     def forward(self, x: Tensor, memory_key: Tensor, memory_value: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """`x [rows, target, hidden]` → its next value, and the query side of the attention over the memory."""

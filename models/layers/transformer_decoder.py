@@ -13,7 +13,7 @@ from contract.signature import State
 from contract.signature import Tensor as TensorSpec
 from models.architecture import Tensors
 from models.layers.exportable import axis_size
-from models.layers.transformer import DecoderLayer, StepMemory
+from models.layers.transformer import DecoderLayer, LayerShape, StepMemory
 
 Memory = list[tuple[Tensor, Tensor]]
 """Keys and values of every layer, `[rows, heads, source, hidden / heads]`."""
@@ -30,39 +30,27 @@ class TransformerDecoder(nn.ModuleList):
     are windows too.
     """
 
-    def __init__(
-        self,
-        layers: int,
-        hidden_size: int,
-        num_heads: int,
-        feed_forward_size: int,
-        dropout: float,
-        activation_dropout: float,
-        window: int | None = None,
-    ) -> None:
-        shape = (hidden_size, num_heads, feed_forward_size, dropout, activation_dropout, window)
-        super().__init__(DecoderLayer(*shape) for _ in range(layers))
-        self.hidden_size = hidden_size
-        self.num_heads = num_heads
-        self.window = window
+    def __init__(self, layers: int, shape: LayerShape) -> None:
+        super().__init__(DecoderLayer(shape) for _ in range(layers))
+        self.shape = shape
 
     def statics(self) -> tuple[TensorSpec, ...]:
         """The statics, as the signature lists them."""
         return tuple(
-            TensorSpec(name=f"layer.{i}.last_{kind}", dtype="float32", axes=("rows", 1, self.hidden_size))
+            TensorSpec(name=f"layer.{i}.last_{kind}", dtype="float32", axes=("rows", 1, self.shape.hidden_size))
             for i in range(len(self))
             for kind in KINDS
         )
 
     def states(self, source: Axis) -> tuple[State, ...]:
         """The states, as the signature lists them, over a memory whose positions are that axis."""
-        heads, size = self.num_heads, self.hidden_size // self.num_heads
+        heads, size = self.shape.num_heads, self.shape.head_size
         return tuple(
             state
             for i in range(len(self))
             for kind in KINDS
             for state in (
-                cache_state(f"layer.{i}.{kind}", heads, size, window=self.window),
+                cache_state(f"layer.{i}.{kind}", heads, size, window=self.shape.window),
                 State(
                     name=f"layer.{i}.memory_{kind}",
                     dtype="float32",
