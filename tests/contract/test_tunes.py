@@ -24,7 +24,11 @@ d:|
 """
 MUSIC = '|:"D"DFA dAF|"A"c3 A3\nK:G\nGBd gdB:|\nd:|'
 FIELD_VALUES = st.fixed_dictionaries(
-    {"M": st.sampled_from(["4/4", "6/8", "C", "2/4"]), "L": st.sampled_from(["1/8", "1/4"]), "K": st.sampled_from("ADG")}
+    {
+        "M": st.sampled_from(["4/4", "6/8", "C", "2/4"]),
+        "L": st.sampled_from(["1/8", "1/4"]),
+        "K": st.sampled_from("ADG"),
+    }
 )
 
 
@@ -42,14 +46,17 @@ def test_what_a_tune_leaves_out_is_what_the_standard_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metre", "unit"), [("2/4", "1/16"), ("6/8", "1/8"), ("3/4", "1/8"), ("4/4", "1/8"), ("C", "1/8"), ("11/16", "1/16")]
+    ("metre", "unit"),
+    [("2/4", "1/16"), ("6/8", "1/8"), ("3/4", "1/8"), ("4/4", "1/8"), ("C", "1/8"), ("11/16", "1/16")],
 )
 def test_the_unit_follows_from_the_metre(metre: str, unit: str) -> None:
     assert default_unit(metre) == unit
 
 
 @given(fields=FIELD_VALUES, order=st.permutations(FIELDS), music=st.lists(st.sampled_from(["DFA|", "d:|", "|:A2"])))
-def test_a_written_tune_reads_as_it_was_in_any_order(fields: dict[str, str], order: list[str], music: list[str]) -> None:
+def test_a_written_tune_reads_as_it_was_in_any_order(
+    fields: dict[str, str], order: list[str], music: list[str]
+) -> None:
     tune = Tune(fields, tuple(music))
     written = tune.written(order)
     assert Tune.parse(written) == tune
