@@ -92,7 +92,5 @@ def test_it_is_trained_exported_and_served(tmp_path: Path) -> None:
 
 
 def test_a_module_that_is_not_there_is_told() -> None:
-    with pytest.raises(
-        registry.ConfigError, match=r"'nowhere:net': No module named 'nowhere'; is its folder on"
-    ):
+    with pytest.raises(registry.ConfigError, match=r"'nowhere:net': No module named 'nowhere'; is its folder on"):
         registry.find("nowhere:net")
