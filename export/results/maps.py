@@ -17,6 +17,8 @@ from export.results.plots import STYLE, save
 from models.registry import ConfigError
 
 MAPS = Path("docs/maps.yaml")
+_LONGEST = 20
+"""Characters of a name that still stands above its column; sentences stand at the side."""
 
 
 class Asked(Frozen):
@@ -39,6 +41,10 @@ class Drawn(Frozen):
     sources: tuple[str, ...]
     targets: tuple[str, ...]
     weights: tuple[tuple[float, ...], ...]
+
+    def turned(self) -> Drawn:
+        """Sources down the side."""
+        return Drawn(sources=self.targets, targets=self.sources, weights=tuple(zip(*self.weights, strict=True)))
 
 
 def load_maps(path: Path = MAPS) -> list[Asked]:
@@ -92,15 +98,17 @@ def _name(source: Any) -> str:
 
 
 def _draw(title: str, drawn: Drawn, path: Path) -> Path:
+    if max(map(len, drawn.sources)) > _LONGEST:
+        drawn = drawn.turned()
     across, down = len(drawn.sources), len(drawn.targets)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(1.5 + 0.35 * across, 1.5 + 0.25 * down), layout="constrained")
+        figure = Figure(figsize=(max(3.6, 1.5 + 0.35 * across), 1.5 + 0.25 * down), layout="constrained")
         axes = figure.subplots()
         axes.imshow(drawn.weights, cmap="Blues", vmin=0, aspect="auto")
         axes.set_xticks(range(across), drawn.sources, rotation=60, ha="left", rotation_mode="anchor")
         axes.set_yticks(range(down), drawn.targets)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
-        axes.set_xlabel(title)
+        figure.supxlabel(title, fontsize="medium")
         save(figure, path)
     return path

@@ -38,6 +38,12 @@ def test_hops_are_counted_and_the_finest_of_several_maps_is_shown() -> None:
     assert (drawn.sources, drawn.targets) == (("two", "dogs"), ("hop 1", "hop 2"))
 
 
+def test_a_turned_map_has_its_sources_down_the_side() -> None:
+    turned = read_map(TRANSLATED).turned()
+    assert (turned.sources, turned.targets) == (("zwei", "<eos>"), ("two", "dogs"))
+    assert turned.weights == ((0.75, 0.5), (0.25, 0.5))
+
+
 def client(asked: list[Any]) -> httpx.Client:
     """Of a service that has the model `m` alone."""
 
