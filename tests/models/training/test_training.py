@@ -71,9 +71,7 @@ def test_a_run_of_an_architecture_that_has_changed_is_not_gone_on_with(
         run(config, data, tmp_path)
 
 
-def test_a_run_goes_on_from_epochs_reported_with_fewer_columns(
-    config: TrainConfig, data: Path, tmp_path: Path
-) -> None:
+def test_a_run_goes_on_from_epochs_reported_with_fewer_columns(config: TrainConfig, data: Path, tmp_path: Path) -> None:
     path = run(changed(config, training={"epochs": 1}), data, tmp_path)
     metrics_file = path / "metrics.csv"
     lines = [line.rpartition(",")[0] for line in metrics_file.read_text().splitlines()]
