@@ -50,11 +50,12 @@ def read_split(data: PixelData, root: Path, split: Split) -> list[PictureFile]:
         DataError: a place is missing or broken.
     """
 
-    def read(places: tuple[str, ...]) -> list[PictureFile]:
-        found = find_pictures(places, root)
-        return [found[name] for name in sorted(found)]
+    def read(places: tuple[str, ...]) -> list[tuple[str, PictureFile]]:
+        return sorted(find_pictures(places, root).items())
 
-    return read_part(data, split, read, lambda files: carve(files, key=str))
+    # Names, not paths: what is carved may not depend on where the data folder lies.
+    named = read_part(data, split, read, lambda pictures: carve(pictures, key=lambda picture: picture[0]))
+    return [file for _, file in named]
 
 
 class Pictures:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from shutil import copytree
+
 import pytest
 import torch
 
@@ -63,6 +66,13 @@ def test_without_a_validation_split_a_tenth_of_the_training_pictures_is_one() ->
     train, validation = (read_split(data, PICTURES, split) for split in ("train", "validation"))
     assert len(train) + len(validation) == 18
     assert set(map(str, train)).isdisjoint(map(str, validation))
+
+
+def test_the_validation_split_is_the_same_wherever_the_data_folder_lies(tmp_path: Path) -> None:
+    data = pixel_config(data={"train": ["train.tar", "loose"], "validation": None}).data
+    moved = Path(copytree(PICTURES, tmp_path / "elsewhere"))
+    here, there = (read_split(data, root, "validation") for root in (PICTURES, moved))
+    assert [file.read() for file in here] == [file.read() for file in there]
 
 
 def test_a_batch_holds_a_picture() -> None:
