@@ -14,13 +14,8 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from contract.preprocessing import (
-    PREPROCESSING,
-    ImagePreprocessing,
-    PixelPreprocessing,
-    Preprocessing,
-    TextPreprocessing,
-)
+from contract.checks import check_preprocessing
+from contract.preprocessing import ImagePreprocessing, PixelPreprocessing, Preprocessing, TextPreprocessing
 from contract.signature import Frozen, GenerateSignature, GraphKind, PredictSignature, Tensor
 from contract.tasks import TaskName, check_task
 
@@ -264,9 +259,7 @@ class Manifest(Frozen):
         raise KeyError(f"bundle {self.name} {self.version} holds {held}, not {precision}")
 
     def _shape_faults(self) -> list[str]:
-        faults = []
-        if self.preprocessing.kind != (wanted := PREPROCESSING[self.task]):
-            faults.append(f"task {self.task!r} needs preprocessing of kind {wanted!r}, not {self.preprocessing.kind!r}")
+        faults = check_preprocessing(self.task, self.preprocessing, self.signature, self.limits.target)
         given = {"special": self.special, "decoding": self.decoding}
         if self.signature.shape == "generate":
             faults += [f"a generate model needs {name}" for name, value in given.items() if value is None]
