@@ -17,6 +17,8 @@ FIELDS = (METRE, UNIT, KEY)
 
 _FIELD = re.compile(r"([A-Za-z]):(?![|:])(.*)")
 """A line that says something about the tune; `d:|` is music, a note before the end of a repeat."""
+_FRACTION = re.compile(r"([0-9]{1,4})/([1-9][0-9]{0,3})")
+"""A metre that can be one: whoever sends a prompt, or a model, may write anything."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Tune:
 
 def default_unit(metre: str) -> str:
     """The unit length of a tune that does not name one: a sixteenth in metres shorter than 3/4, else an eighth."""
-    fraction = re.fullmatch(r"(\d+)/(\d+)", metre)
+    fraction = _FRACTION.fullmatch(metre)
     short = fraction is not None and Fraction(int(fraction[1]), int(fraction[2])) < Fraction(3, 4)
     return "1/16" if short else "1/8"
 

@@ -47,7 +47,16 @@ def test_what_a_tune_leaves_out_is_what_the_standard_says() -> None:
 
 @pytest.mark.parametrize(
     ("metre", "unit"),
-    [("2/4", "1/16"), ("6/8", "1/8"), ("3/4", "1/8"), ("4/4", "1/8"), ("C", "1/8"), ("11/16", "1/16")],
+    [
+        ("2/4", "1/16"),
+        ("6/8", "1/8"),
+        ("3/4", "1/8"),
+        ("4/4", "1/8"),
+        ("C", "1/8"),
+        ("11/16", "1/16"),
+        ("4/0", "1/8"),
+        ("1/" + "9" * 5_000, "1/8"),
+    ],
 )
 def test_the_unit_follows_from_the_metre(metre: str, unit: str) -> None:
     assert default_unit(metre) == unit
@@ -85,6 +94,18 @@ def test_a_prompt_is_brought_into_the_form_that_a_model_goes_on_from(text: str, 
 def test_prompts_that_begin_no_tune_say_what_to_change(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         prompt(text)
+
+
+@given(text=st.text(alphabet="MLKX:/041 \n%abc|[]\u2028"))
+def test_whatever_is_sent_is_a_prompt_or_is_told_what_to_change(text: str) -> None:
+    try:
+        told = prompt(text)
+    except ValueError as error:
+        told = str(error)
+        expected = told.endswith("begin it with a line like K:D") or "says nothing; write it like" in told
+    else:
+        expected = prompt(told) == told
+    assert expected, told
 
 
 def test_a_completed_tune_can_be_played_whatever_the_order_of_its_fields() -> None:
