@@ -95,18 +95,20 @@ def list_bundles(
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle: NAME/ (its newest version) or NAME/VERSION/.")],
     beam_size: Annotated[
-        int | None, typer.Option(help="of texts written: 1 is greedy; else the bundle's default.")
+        int | None, typer.Option(min=1, help="of texts written: 1 is greedy; else the bundle's default.")
     ] = None,
     length_penalty: Annotated[float | None, typer.Option(help="of texts written: else the bundle's default.")] = None,
-    max_length: Annotated[int | None, typer.Option(help="of texts written: longest output, in tokens.")] = None,
+    max_length: Annotated[int | None, typer.Option(min=1, help="of texts written: longest output, in tokens.")] = None,
     top_k: Annotated[
         int | None,
-        typer.Option(min=1, help="classify, recommend, answer: how many; generate: draw from so many."),
+        typer.Option(min=1, help="classify, recommend, answer: how many; of what is drawn: from so many."),
     ] = None,
-    top_p: Annotated[float | None, typer.Option(help="generate: draw from the fewest tokens of this share.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="generate: 0 takes the likeliest token each time.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="of what is drawn: from the fewest of this share.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="of what is drawn: 0 takes the likeliest each time.")
+    ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="generate: of the first line; those of the others follow it.")
+        int | None, typer.Option(help="of what is drawn, first line; those of the others follow it.")
     ] = None,
     exclude_seen: Annotated[bool, typer.Option(help="recommend: leave out the session's own items.")] = False,
     truncate: Annotated[bool, typer.Option(help="translate, classify, tag: cut what is beyond the limit.")] = False,

@@ -99,7 +99,7 @@ def _play(passage: Passage) -> bytes:
     """
     seeds = f"what seed {passage.seed} drew is no tune"
     if passage.tune is None:
-        raise ProblemError("invalid-tune", f"{seeds}, it has no key: take another seed, or begin the prompt with K:")
+        raise ProblemError("invalid-tune", f"{seeds}, it lacks a key or what a field says: take another seed")
     try:
         return to_midi(passage.tune)
     except TuneError as error:

@@ -27,8 +27,8 @@ class Passage:
     """What was written.
 
     `text` begins with the prompt, as the model read it. `tune` is the text as an ABC file of its own, where the model
-    writes tunes and this is one that has a key. `score` is the mean log-probability of a token, of which `length` were
-    written, the end left out. `unfinished`: the model would have gone on.
+    writes tunes and this is one that has a key and no empty field. `score` is the mean log-probability of a token, of
+    which `length` were written, the end left out. `unfinished`: the model would have gone on.
     """
 
     text: str
@@ -60,7 +60,7 @@ class Composer(Drawer):
         Raises:
             PromptError: the model cannot read it.
             TextTooLongError: it leaves no place for what is to be written.
-            BadOptionError: as for `draw`, or more is to be written than there is place for.
+            BadOptionError: as for `draw`, or nothing is to be written, or more than there is place for.
         """
         ids = self._ids(text, field)
         limit = self._manifest.limits.of("target")
@@ -68,12 +68,13 @@ class Composer(Drawer):
         if left < 1:
             detail = f"the prompt has {len(ids) - 1} tokens, which with what follows may be {limit}: shorten it"
             raise TextTooLongError(detail, field)
-        if options.max_length is not None and options.max_length > left:
-            detail = (
-                f"{options.max_length} tokens after a prompt of {len(ids) - 1} are more than this model's limit of "
-            )
-            raise BadOptionError(f"{detail}{limit}: ask for {left} at most", "max_length")
-        search = draw(options, self._manifest, options.max_length or left)
+        length = left if options.max_length is None else options.max_length
+        if length < 1:
+            raise BadOptionError(f"{length} tokens are none: ask for 1 at least", "max_length")
+        if length > left:
+            detail = f"{length} tokens after a prompt of {len(ids) - 1} are more than this model's limit of {limit}"
+            raise BadOptionError(f"{detail}: ask for {left} at most", "max_length")
+        search = draw(options, self._manifest, length)
         return Prompt(prompt_row(ids), ids[-1], len(ids) - 1, search, options.seed, self, ids[1:])
 
     def write(self, prompt: Prompt, generation: Generation) -> Passage:

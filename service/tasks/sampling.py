@@ -35,6 +35,15 @@ class SamplingOptions:
     top_p: float | None = None
     seed: int = field(default_factory=lambda: secrets.randbelow(SEEDS))
 
+    def __post_init__(self) -> None:
+        """Here, since the seeds of a list begin anew after the last one.
+
+        Raises:
+            BadOptionError: there is no such seed.
+        """
+        if not 0 <= self.seed < SEEDS:
+            raise BadOptionError(f"{self.seed} is not between 0 and {SEEDS - 1}", "seed")
+
 
 def of_item(options: OptionsT, index: int) -> OptionsT:
     """The options of one item of a list: seeds count up, so that equal items do not become the same."""
@@ -103,8 +112,6 @@ def draw(options: SamplingOptions, manifest: Manifest, max_length: int) -> Searc
         raise BadOptionError(f"{temperature:g} is not between 0 and {HOTTEST:g}", "temperature")
     if not 0 < top_p <= 1:
         raise BadOptionError(f"{top_p:g} is not above 0 and at most 1", "top_p")
-    if not 0 <= options.seed < SEEDS:
-        raise BadOptionError(f"{options.seed} is not between 0 and {SEEDS - 1}", "seed")
     known = manifest.vocabulary_size
     if top_k < 1 or (options.top_k is not None and top_k > known):
         raise BadOptionError(f"{top_k} is not between 1 and the {known} tokens that this model knows", "top_k")

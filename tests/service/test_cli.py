@@ -119,6 +119,9 @@ def test_prompts_are_gone_on_from_by_seeds_that_count_up() -> None:
     assert (first["text"][:4], second["text"][:10]) == ("K:C\n", "M:6/8\nK:G\n")
     (again,) = predict("tiny-tunes", "--seed", 7, "--temperature", 0.5, text="K:C")
     assert again == last
+    for seed in (-1, 2**32):
+        refused = run("predict", BUNDLES / "tiny-tunes", "--seed", seed, text="K:C")
+        assert (refused.exit_code, f"{seed} is not between 0 and" in refused.stderr) == (1, True)
     certain = [predict("tiny-tunes", "--temperature", 0, "--seed", seed, text="K:C")[0]["text"] for seed in (1, 2)]
     assert certain[0] == certain[1]
 
@@ -133,8 +136,8 @@ def test_sessions_are_names_with_spaces_between_them_or_json_lists() -> None:
 
 
 def test_questions_come_with_their_stories() -> None:
-    asked = {"story": ["Ada ran to the attic.", "Ben ran to the barn."], "question": "Where is Ada?"}
-    long = asked | {"story": ["Ben ran to the barn."] * 6 + asked["story"]}
+    story = ["Ada ran to the attic.", "Ben ran to the barn."]
+    asked, long = ({"story": told, "question": "Where is Ada?"} for told in (story, [story[1]] * 6 + story))
     found, truncated = predict("tiny-answers", "--top-k", 1, text=f"{json.dumps(asked)}\n{json.dumps(long)}")
     assert (found["text"], len(found["answers"]), found.get("truncated")) == ("attic", 1, None)
     assert (truncated["text"], truncated["truncated"]) == ("attic", True)

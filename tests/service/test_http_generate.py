@@ -97,7 +97,7 @@ async def test_a_tune_is_played(composer_client: httpx.AsyncClient) -> None:
     ("body", "slug", "field", "detail"),
     [
         ({"prompt": PROMPT, "seed": 2}, "invalid-tune", None, "seed 2 drew is no tune (line 6, character 2: Malformed"),
-        ({"prompt": "", "seed": 7}, "invalid-tune", None, "seed 7 drew is no tune, it has no key"),
+        ({"prompt": "", "seed": 7}, "invalid-tune", None, "seed 7 drew is no tune, it lacks a key"),
         ({"prompt": PROMPT, "model": "texts"}, "invalid-request", "model", "'texts' writes no tunes"),
     ],
 )

@@ -52,7 +52,8 @@ class GenerationReply(BaseModel):
 
     text: str = Field(description="the prompt, as the model read it, and what follows", examples=["M:6/8\nK:D\nA|d3"])
     tune: str | None = Field(
-        None, description="of a model that writes tunes: the text as an ABC file of its own, where it has a key"
+        None,
+        description="of a model that writes tunes: an ABC file of its own, where the text has a key, no empty field",
     )
     seed: int = Field(ge=0, description=SEED_TOLD, examples=[7])
     score: float = Field(description="mean log-probability of a token; at most 0", examples=[-0.8])

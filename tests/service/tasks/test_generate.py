@@ -110,6 +110,8 @@ def test_a_seed_is_drawn_where_none_is_given_and_items_of_a_list_have_their_own(
             BadOptionError,
             "11 tokens after a prompt of 50 .* 60: ask for 10 at most",
         ),
+        (TEXTS, "", {"max_length": 0}, BadOptionError, "0 tokens are none: ask for 1 at least"),
+        (TEXTS, "", {"max_length": -4}, BadOptionError, "-4 tokens are none"),
         (TEXTS, "", {"temperature": 5.1}, BadOptionError, "5.1 is not between 0 and 5"),
         (TEXTS, "", {"temperature": -0.1}, BadOptionError, "-0.1 is not between"),
         (TEXTS, "", {"top_p": 0.0}, BadOptionError, "0 is not above 0"),
@@ -117,6 +119,7 @@ def test_a_seed_is_drawn_where_none_is_given_and_items_of_a_list_have_their_own(
         (TEXTS, "", {"top_k": 0}, BadOptionError, "0 is not between 1 and the 101 tokens"),
         (TEXTS, "", {"top_k": 102}, BadOptionError, "102 is not between 1 and the 101 tokens that this model knows"),
         (TEXTS, "", {"seed": 2**32}, BadOptionError, "4294967296 is not between 0 and 4294967295"),
+        (TEXTS, "", {"seed": -1}, BadOptionError, "-1 is not between 0"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_what_to_change(
