@@ -4,7 +4,7 @@
 - `signature`  what an architecture declares about its tensors
 - `tasks`      which graphs and tensors each task needs
 - `preprocessing`  how a bundle reads requests and writes replies; `checks`: whether that fits its model
-- `manifest`   the bundle's frozen, versioned, hashed description
+- `manifest`   the bundle's frozen, versioned, hashed description, and (`versions`) its versions side by side
 - `rows`, `inputs`  rows of different sizes as a batch and back; one row, as every task feeds it
 - `images`     pictures as models read them; `headers` what their files say of themselves
 - `pixels`     pictures as tokens, as models draw them

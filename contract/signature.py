@@ -60,6 +60,8 @@ class State(Tensor):
     def _capacity_axis(self) -> Self:
         if (self.write == "at_position") != ("target" in self.axes):
             raise ValueError(f"state {self.name!r}: 'at_position' states alone have the capacity axis 'target'")
+        if self.write == "circular" and len(self.dynamic_axes) > 1:
+            raise ValueError(f"state {self.name!r}: a 'circular' state has constant axes behind 'rows': {self.axes}")
         if self.write == "unchanged" and self.initial is None:
             raise ValueError(f"state {self.name!r}: an 'unchanged' state starts from an encode output")
         return self

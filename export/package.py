@@ -20,11 +20,11 @@ from contract.manifest import (
     Score,
     Variant,
     hash_file,
-    latest_version,
     load_manifest,
     save_manifest,
 )
 from contract.signature import Signature
+from contract.versions import latest_version
 from export.card import CARD, write_card
 from export.errors import ExportError
 from export.material import Material

@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 import torch
 
-from contract.manifest import Manifest, Precision, Score, Variant, install, load_manifest
+from contract.manifest import Manifest, Precision, Score, Variant, load_manifest
 from contract.signature import GraphKind
+from contract.versions import install
 from export.drive import Runner
 from export.errors import ExportError
 from export.golden import save_golden

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contract.manifest import BundleError, latest_version
+from contract.manifest import BundleError
+from contract.versions import latest_version
 from service.settings import Settings
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from contract.manifest import Manifest, Precision, Variant, latest_version, load_manifest
+from contract.manifest import Manifest, Precision, Variant, load_manifest
+from contract.versions import latest_version
 from export.errors import ExportError
 from export.pipeline import Options, export_bundle
 from export.results.lengths import bleu_by_length

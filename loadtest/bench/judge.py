@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from contract.items import Catalogue, ItemId
-from contract.manifest import Manifest, Precision, Score, latest_version, load_manifest
+from contract.manifest import Manifest, Precision, Score, load_manifest
 from contract.preprocessing import ItemPreprocessing
+from contract.versions import latest_version
 from loadtest.bench.client import post_all
 from loadtest.bench.server import run_service
 from loadtest.bench.table import Table

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from contract.manifest import Precision, Score, latest_version, load_manifest
+from contract.manifest import Precision, Score, load_manifest
+from contract.versions import latest_version
 from loadtest.bench.client import post_all
 from loadtest.bench.corpus import Bleu, Corpus, CorpusError
 from loadtest.bench.overhead import translate_bodies

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.items import Catalogue
-from contract.manifest import latest_version, load_manifest
+from contract.manifest import load_manifest
 from contract.preprocessing import (
     ImagePreprocessing,
     ItemPreprocessing,
@@ -19,6 +19,7 @@ from contract.preprocessing import (
     StoryPreprocessing,
 )
 from contract.text import InputCodec
+from contract.versions import latest_version
 from loadtest.bench.client import post_all
 from loadtest.bench.measure import Spread
 from loadtest.bench.server import ROOT, Server, run_server, run_service

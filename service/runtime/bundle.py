@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from contract.manifest import BundleError, Manifest, Precision, Variant, latest_version, load_manifest
+from contract.manifest import BundleError, Manifest, Precision, Variant, load_manifest
 from contract.preprocessing import ImagePreprocessing, PromptPreprocessing, TextPreprocessing
 from contract.signature import GenerateSignature, GraphKind, Signature
 from contract.text import TextCodec
+from contract.versions import latest_version
 from service.runtime.session import InferenceSession, Provider, ProviderChoice, create_session, resolve_provider
 
 _PREFERENCE: dict[Provider, tuple[Precision, ...]] = {"cuda": ("fp16", "fp32"), "cpu": ("int8", "fp32")}

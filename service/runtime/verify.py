@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from contract.manifest import Manifest, Precision, Variant, latest_version, load_manifest
+from contract.manifest import Manifest, Precision, Variant, load_manifest
 from contract.signature import GenerateSignature, GraphKind, Signature
+from contract.versions import latest_version
 from service.runtime.requests import Array
 from service.runtime.session import Provider, configure_threads, create_session, cuda_available
 

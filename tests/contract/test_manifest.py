@@ -20,8 +20,6 @@ from contract.manifest import (
     SpecialIds,
     Variant,
     hash_file,
-    install,
-    latest_version,
     load_manifest,
     save_manifest,
 )
@@ -162,26 +160,6 @@ def test_a_task_that_does_not_fit_is_refused(bundle: Path) -> None:
         make_manifest(bundle, signature=GenerateSignature(inputs=SIGNATURE.inputs[:1], states=SIGNATURE.states))
 
 
-def test_versions_are_ordered_by_number(tmp_path: Path) -> None:
-    for version in ("1.9", "1.10", "1.2", "1.10-rc"):
-        (tmp_path / version).mkdir()
-        (tmp_path / version / MANIFEST).touch()
-    assert latest_version(tmp_path).name == "1.10"
-    assert latest_version(tmp_path / "1.2").name == "1.2"
-
-
-def test_a_folder_without_bundles_says_so(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"neither manifest\.json nor a version folder"):
-        latest_version(tmp_path)
+def test_a_missing_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no such folder"):
         load_manifest(tmp_path / "nowhere")
-
-
-def test_a_version_is_never_overwritten(bundle: Path, tmp_path: Path) -> None:
-    staging = tmp_path / "staging"
-    staging.mkdir()
-    with pytest.raises(BundleError, match="exists already"):
-        install(staging, bundle)
-    install(staging, bundle.parent / "2")
-    assert (bundle.parent / "2").is_dir()
-    assert not staging.exists()

@@ -88,6 +88,12 @@ def test_a_cache_has_the_capacity_axis_and_nothing_else_has() -> None:
         State(name="key", dtype="float32", axes=("rows", "target", 8), write="replaced")
 
 
+def test_a_circle_has_a_constant_size() -> None:
+    assert State(name="key", dtype="float32", axes=("rows", 4, 8), write="circular").dynamic_axes == {0: "rows"}
+    with pytest.raises(ValidationError, match="'circular' state has constant axes behind 'rows'"):
+        State(name="key", dtype="float32", axes=("rows", "source", 8), write="circular")
+
+
 def test_a_name_is_declared_once_and_attention_has_a_graph() -> None:
     with pytest.raises(ValidationError, match="declared twice: memory"):
         GenerateSignature(inputs=(SOURCE_IDS,), statics=(MEMORY, MEMORY))

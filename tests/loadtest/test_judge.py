@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from contract.manifest import latest_version, load_manifest, save_manifest
+from contract.manifest import load_manifest, save_manifest
+from contract.versions import latest_version
 from loadtest.bench.judge import _rank, judge
 from loadtest.bench.table import Table
 from loadtest.bench.tunes import ASKED

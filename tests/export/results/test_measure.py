@@ -8,7 +8,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from contract.manifest import latest_version, load_manifest
+from contract.manifest import load_manifest
+from contract.versions import latest_version
 from export.results.__main__ import app
 from export.results.measure import find_bundle, score_run, with_bundle
 from export.results.queue import forget_other, missing, work_off
