@@ -73,7 +73,7 @@ def read_image(content: bytes, at_least: int | None = None) -> Image.Image:
         ImageError: it is none of these, broken, too small or too large.
     """
     header = read_header(content)
-    return _upright(_decode(header, at_least), header)
+    return _upright(_decode(header, at_least)[0], header)
 
 
 def fit_pixels(image: Image.Image, size: int, fit: Fit) -> Pixels:
@@ -97,23 +97,26 @@ def see(content: bytes, size: int, fit: Fit) -> tuple[Pixels, View]:
         ImageError: as for `read_image`.
     """
     header = read_header(content)
-    image = _decode(header, at_least=size)
+    image, reduced = _decode(header, at_least=size)
     # The last pixel of a reduced row may stand for fewer than the others.
-    reduced = round(header.width / image.width)
     square = _fit(image, header.width / reduced, header.height / reduced, size, fit)
     width, height = (header.width, header.height) if header.orientation < 5 else (header.height, header.width)
     return np.asarray(_upright(square, header)), view(width, height, fit)
 
 
-def _decode(header: Header, at_least: int | None) -> Image.Image:
-    """As `read_image`, but as it is stored. Whatever costs a copy is done after the picture has been reduced."""
+def _decode(header: Header, at_least: int | None) -> tuple[Image.Image, float]:
+    """As `read_image`, but as it is stored; and how many of its pixels a side one stands for.
+
+    Whatever costs a copy is done after the picture has been reduced.
+    """
     _check_size(header)
     try:
         with Image.open(io.BytesIO(header.content), formats=(header.format,)) as image:
-            if at_least is not None:
-                image.draft("RGB", (at_least, at_least))
+            drafted = None if at_least is None else image.draft("RGB", (at_least, at_least))
+            scale = 1 if drafted is None else header.width / drafted[1][2]
+            factor = 1 if at_least is None else max(1, min(image.size) // (at_least * _GAP))
             image.load()
-            return _flatten(_reduce(_plain(image), at_least))
+            return _flatten(_reduce(_plain(image), factor)), scale * factor
     except _FAILURES as error:
         raise broken(str(error) or "it cannot be decoded") from None
 
@@ -143,8 +146,7 @@ def _plain(image: Image.Image) -> Image.Image:
     return image
 
 
-def _reduce(image: Image.Image, at_least: int | None) -> Image.Image:
-    factor = 1 if at_least is None else min(image.size) // (at_least * _GAP)
+def _reduce(image: Image.Image, factor: int) -> Image.Image:
     return image.reduce(factor) if factor > 1 else image
 
 

@@ -193,6 +193,16 @@ def test_reducing_first_changes_next_to_nothing(form: str, width: int, height: i
     assert difference(read_pixels(content, SIZE, "squeeze"), whole) < 0.6
 
 
+@pytest.mark.parametrize("fit", ["squeeze", "crop"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize(("width", "height"), [(512, 512), (65, 65), (1600, 1200), (400, 300), (1201, 77)])
+def test_few_pixels_are_read_of_large_pictures(form: str, width: int, height: int, fit: Fit) -> None:
+    image = draw(width, height)
+    pixels, seen = see(save(image, form), 8, fit)
+    expected = image.crop(seen.box).resize((8, 8), Image.Resampling.BICUBIC)
+    assert difference(pixels, np.asarray(expected)) < 1.5
+
+
 def test_a_jpeg_is_decoded_at_a_fraction_of_its_size_where_that_is_enough() -> None:
     content = save(draw(640, 480), "JPEG")
     assert read_image(content, 224).size == (320, 240)
