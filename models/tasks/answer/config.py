@@ -13,7 +13,8 @@ from models.training.config import DataConfig, TrainConfig, TrainingConfig
 class AnswerData(DataConfig):
     """Files of each split. Without `validation` a fixed 10 % of the stories of `train` is carved.
 
-    Of a longer story, the last `max_sentences` are read; sentences and questions of more than `max_words` are refused.
+    Of a longer story the last `max_sentences` are read, of a longer sentence or question the first `max_words`; what
+    serves the model refuses the latter.
     """
 
     train: StoryFiles

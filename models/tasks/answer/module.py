@@ -37,7 +37,8 @@ class AnswerModule(TrainingModule):
         answers = batch.tensors[ANSWER.name]
         with torch.autocast(self.device.type, enabled=False):  # what is exported first is fp32
             scores = self.model(batch.tensors)["scores"]
-        answerable = answers.ne(UNKNOWN)
-        self.log_mean("validation_loss", F.nll_loss(scores[answerable], answers[answerable]), rows=len(answers))
+        if answerable := int(answers.ne(UNKNOWN).sum()):  # the mean of none is no number
+            loss = F.nll_loss(scores, answers, ignore_index=UNKNOWN)
+            self.log_mean("validation_loss", loss, rows=answerable)
         accuracy = (scores.argmax(dim=-1) == answers).float().mean() * 100
         self.log_mean("validation_accuracy", accuracy, rows=len(answers), bar=True)

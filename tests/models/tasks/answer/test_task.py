@@ -173,6 +173,30 @@ def test_training_starts_without_the_softmax(
     assert module.training_step(batch, 0).item() == pytest.approx(expected.item())
 
 
+@torch.no_grad()
+def test_answers_that_training_lacks_are_misses_and_have_no_loss(
+    run: Run[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = TASK.module(new_model(TASK, run.config, run.vocabulary).eval(), run.config, run.vocabulary, total_steps=9)
+    logged: list[tuple[str, float, int]] = []
+    monkeypatch.setattr(
+        AnswerModule, "log_mean", lambda _, name, value, rows, **__: logged.append((name, float(value), rows))
+    )
+    row = StoryEncoder(run.vocabulary, run.config.data).rows(STORIES[:1])[0]
+    batch = RowBatch({name: torch.from_numpy(np.stack([array] * 2)) for name, array in row.items()})
+    scores = module.model(batch.tensors)["scores"][0]
+    best = int(scores.argmax())
+    batch.tensors["answers"] = torch.tensor([best, UNKNOWN])
+    module.validation_step(batch, 0)
+    assert logged == [
+        ("validation_loss", pytest.approx(-float(scores[best])), 1),
+        ("validation_accuracy", 50.0, 2),
+    ]
+    batch.tensors["answers"] = torch.tensor([UNKNOWN, UNKNOWN])
+    module.validation_step(batch, 0)
+    assert logged[2:] == [("validation_accuracy", 0.0, 2)]
+
+
 def test_the_rate_is_halved_without_the_softmax(run: Run[Any, Any]) -> None:
     described = config(training={"schedule": "halving", "optimizer": "sgd", "epochs": 10, "linear_epochs": 3})
     module = TASK.module(new_model(TASK, described, run.vocabulary), described, run.vocabulary, total_steps=200)
