@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from contract.manifest import Precision
 from export.results.matrix import Group, Metric, Row
 from export.results.record import Exported, Record
+from models.registry import ConfigError
 from models.training.comparison import Comparison, run_name
 
 _CPU: tuple[Precision, ...] = ("fp32", "int8")
@@ -33,7 +34,15 @@ class Recorded:
         return {made.precision: made for record in self.records for made in record.exported}
 
     def values(self, metric: str) -> list[float]:
-        """A score of each seed."""
+        """A score of each seed.
+
+        Raises:
+            ConfigError: a record lacks the metric.
+        """
+        for record in self.records:
+            if metric not in record.scores:
+                known = ", ".join(record.scores)
+                raise ConfigError(f"the record of {record.run!r} has no {metric!r}; it has {known}")
         return [record.scores[metric] for record in self.records]
 
     def mean(self, metric: str) -> float:

@@ -5,6 +5,7 @@ import pytest
 from export.results import rows
 from export.results.matrix import Group, Metric, Published, Row
 from export.results.rows import Recorded
+from models.registry import ConfigError
 from models.training.comparison import Comparison
 from tests.export.results.records import make_record
 
@@ -24,6 +25,11 @@ def published(figure: float, *, metric: str = "bleu", compared: bool = True) -> 
 def test_seeds_are_told_with_their_spread() -> None:
     assert rows.quality(row(), METRICS) == "BLEU 31.50"
     assert rows.quality(row(values=(30.0, 31.0, 32.0)), METRICS) == "BLEU 31.00 ± 1.00"
+
+
+def test_a_metric_that_was_not_recorded_is_named_with_those_that_were() -> None:
+    with pytest.raises(ConfigError, match="has no 'accuracy'; it has bleu"):
+        row().values("accuracy")
 
 
 def test_seeds_that_are_missing_are_told() -> None:
