@@ -240,9 +240,9 @@ def _tune_file(data: Any) -> str | None:
 
 
 def _composed(subject: _Subject) -> tuple[int, Scores]:
-    """Tunes drawn by the bundle's defaults."""
+    """Tunes drawn by the bundle's defaults; a text that is told as none is one that nobody accepts."""
     found = subject.ask("generate", {"prompt": [asked.prompt for asked in ASKED]}, seed=SEED)
-    tunes = [(asked, reply["tune"]) for asked, reply in zip(ASKED, found, strict=True)]
+    tunes = [(asked, reply.get("tune", "")) for asked, reply in zip(ASKED, found, strict=True)]
     return len(tunes), judge_tunes(tunes, read_tunes(subject.root / subject.data.train.tunes))
 
 

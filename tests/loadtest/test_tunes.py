@@ -25,6 +25,7 @@ def test_two_hundred_are_asked_for() -> None:
         (GOOD, (100, 100, 100, 100, 100)),
         (LONG_BAR, (100, 100, 100, 75, 0)),
         (NONSENSE, (0, 0, 0, 100, 0)),
+        ("", (0, 0, 0, 100, 0)),
         (GOOD.replace("M:6/8", "M:3/4"), (100, 0, 100, 100, 100)),
         (GOOD.replace("K:D", "K:Bm"), (100, 100, 0, 100, 100)),
         (GOOD.replace('"A"c3', "[K:G]c3"), (100, 100, 0, 100, 100)),
