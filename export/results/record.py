@@ -92,10 +92,6 @@ class Record(Frozen):
         """Those to report: of the test split where there is one."""
         return self.test or self.validation
 
-    def bundle(self, precision: Precision) -> Exported | None:
-        """A precision of its export, where it was made."""
-        return next((made for made in self.exported if made.precision == precision), None)
-
 
 def fingerprint(config: TrainConfig) -> str:
     """Tells configs apart that train differently; fields at their defaults do not count, so new ones change nothing."""

@@ -134,14 +134,16 @@ class OneShotTask(TrainingTask[C, V]):
         return {"run": run.config.name, "split": split, "examples": len(examples), **scores}
 
 
-def check_positions(model: Architecture, longest: int) -> None:
+def check_positions(model: Architecture, longest: int, what: str = "data.max_length") -> None:
     """Whether a model reads or writes so many tokens; architectures that keep a table of positions say how many.
+
+    `what` it is that is so long stands in the error.
 
     Raises:
         ConfigError: it has fewer positions.
     """
     if (positions := getattr(model.config, "max_length", longest)) < longest:
-        raise ConfigError(f"architecture.max_length {positions} is below data.max_length {longest}")
+        raise ConfigError(f"architecture.max_length {positions} is below {what} {longest}")
 
 
 def task_names() -> list[str]:

@@ -14,6 +14,7 @@ from models.tasks.generate.data import WrittenBatch
 from models.training.config import TrainingConfig
 from models.training.loss import smoothed_cross_entropy
 from models.training.module import TrainingModule
+from models.training.task import check_positions
 
 
 class GenerateModule(TrainingModule):
@@ -45,7 +46,12 @@ class GenerateModule(TrainingModule):
 
 
 def total_loss(model: PromptGenerator, batch: WrittenBatch) -> tuple[float, int]:
-    """Sum of the negative log-likelihoods of all tokens in a batch, in nats, and how many there are."""
+    """Sum of the negative log-likelihoods of all tokens in a batch, in nats, and how many there are.
+
+    Raises:
+        ConfigError: the model has not so many positions as the longest text has tokens.
+    """
+    check_positions(model, batch.target_ids.shape[1], "what a text that is judged has of tokens,")
     logits = model.read(batch.target_ids)
     loss = F.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=PAD_ID, reduction="sum")
     return float(loss), int(batch.labels.ne(PAD_ID).sum())

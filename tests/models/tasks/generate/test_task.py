@@ -76,6 +76,16 @@ def test_a_run_learns_and_is_evaluated_as_it_was_validated(tmp_path: Path, data:
     assert scores["likelihood"] == pytest.approx(100 * math.exp(-loss), abs=0.01)
 
 
+def test_a_judged_text_longer_than_the_model_has_positions_is_told_so() -> None:
+    short = {"name": "transformer_decoder", "hidden_size": 8, "num_heads": 1, "layers": 1, "max_length": 4}
+    config = make_config(TUNES | {"max_length": 4}).model_copy(update={"architecture": short})
+    vocabulary = TASK.learn(config, DATA)
+    model = new_model(TASK, config, vocabulary).eval()
+    assert isinstance(model, PromptGenerator)
+    with pytest.raises(ConfigError, match=r"max_length 4 is below what a text that is judged has of tokens, 5"):
+        total_loss(model, WrittenBatch.of([[4] * 5], vocabulary.codec))
+
+
 @pytest.mark.parametrize(
     ("architecture", "message"),
     [
