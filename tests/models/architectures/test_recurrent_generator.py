@@ -9,8 +9,8 @@ from tests.prompt_battery import PromptBattery
 
 class TestRecurrentGenerator(PromptBattery):
     architecture = "recurrent_generator"
-    steps = 400
-    sizes = {"embedding_size": 12, "hidden_size": 16, "dropout": 0.0}
+    steps = 600
+    sizes = {"embedding_size": 12, "hidden_size": 24, "dropout": 0.0}
     axes = {"cell": ("lstm", "gru", "rnn"), "layers": (1, 2), "share_embeddings": (False, True)}
 
     def test_of_nothing_read_nothing_is_known(self, model: RecurrentGenerator) -> None:

@@ -10,7 +10,7 @@ from models.registry import build, parse
 from models.training.decode import draw_texts, greedy_decode
 
 SIZES: dict[str, dict[str, Any]] = {
-    "transformer": {"hidden_size": 16, "feed_forward_size": 16, "encoder_layers": 1, "decoder_layers": 2},
+    "transformer": {"hidden_size": 16, "feed_forward_size": 24, "encoder_layers": 1, "decoder_layers": 2},
     "attention_seq2seq": {"embedding_size": 8, "hidden_size": 12, "encoder_hidden_size": 6},
     "recurrent_seq2seq": {"embedding_size": 8, "hidden_size": 12, "cell": "lstm"},
 }

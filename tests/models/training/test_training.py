@@ -135,7 +135,7 @@ def test_a_finished_run_is_not_trained_again_and_a_longer_one_goes_on(
 
 
 def test_it_learns(config: TrainConfig, data: Path, tmp_path: Path) -> None:
-    longer = changed(config, training={"epochs": 12, "batch_tokens": 100}, architecture={"dropout": 0.0})
+    longer = changed(config, training={"epochs": 20, "batch_tokens": 100}, architecture={"dropout": 0.0})
     path = run(longer, data, tmp_path)
     assert json.loads((path / "result.json").read_text())["validation_bleu"] > 50
     assert translate(load_run(path), ["A red dog sleeps in the park."]) == ["Ein roter Hund schläft im Park."]
