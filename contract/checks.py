@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contract.pixels import CHANNELS
 from contract.preprocessing import (
+    CHANNELS,
     PREPROCESSING,
     ImagePreprocessing,
     LabelPreprocessing,

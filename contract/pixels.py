@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from contract.images import Pixels
+from contract.preprocessing import CHANNELS
 
-CHANNELS = 3
 LEVELS = 256
 """Intensities of a channel: what a model of pixels chooses from."""
 

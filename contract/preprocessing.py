@@ -11,6 +11,8 @@ from contract.tasks import TaskName
 
 Fit = Literal["squeeze", "crop"]
 """How a picture becomes a square: *squeeze* the whole of it, whatever its proportions, or *crop* its middle."""
+CHANNELS = 3
+"""Of a pixel: red, green and blue."""
 Notation = Literal["text", "abc"]
 """What a generated text is: *text*, or a tune in *abc* notation (see `contract.tunes`)."""
 

@@ -13,8 +13,8 @@ import numpy as np
 from contract.images import Fit, Pixels
 from contract.inputs import START, image_row
 from contract.manifest import Limits, SpecialIds
-from contract.pixels import BOS_ID, CHANNELS, LEVELS, pixel_tokens
-from contract.preprocessing import PixelPreprocessing
+from contract.pixels import BOS_ID, LEVELS, pixel_tokens
+from contract.preprocessing import CHANNELS, PixelPreprocessing
 from contract.rows import Row
 from contract.tasks import TaskName
 from export.calibrate import Calibration

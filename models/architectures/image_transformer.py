@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from contract.pixels import CHANNELS, LEVELS
+from contract.pixels import LEVELS
+from contract.preprocessing import CHANNELS
 from contract.signature import GenerateSignature
 from models.architecture import Tensors
 from models.layers.causal_transformer import CausalTransformer

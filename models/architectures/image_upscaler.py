@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from contract.pixels import CHANNELS
+from contract.preprocessing import CHANNELS
 from contract.signature import GenerateSignature
 from contract.signature import Tensor as TensorSpec
 from models.architecture import Tensors

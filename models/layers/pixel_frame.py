@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contract.pixels import CHANNELS
+from contract.preprocessing import CHANNELS
 from contract.signature import State
 from models.architecture import Tensors
 from models.layers.pixels import ChannelReadout, PixelEmbedding

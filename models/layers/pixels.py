@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contract.pixels import CHANNELS, LEVELS
+from contract.pixels import LEVELS
+from contract.preprocessing import CHANNELS
 from models.layers.transformer import FeedForward
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from contract.images import Pixels
 from contract.inputs import Row, image_row, prompt_row
-from contract.pixels import BOS_ID, CHANNELS, pixel_tokens, token_pixels
+from contract.pixels import BOS_ID, pixel_tokens, token_pixels
+from contract.preprocessing import CHANNELS
 from service.runtime.requests import Generation
 from service.tasks.errors import BadOptionError
 from service.tasks.sampling import Drawer, Drawing, SamplingOptions, draw

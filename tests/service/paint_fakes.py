@@ -10,8 +10,8 @@ from PIL import Image
 
 from contract.images import Pixels
 from contract.manifest import DecodingDefaults, Limits, Sampling, SpecialIds
-from contract.pixels import BOS_ID, CHANNELS, LEVELS
-from contract.preprocessing import PixelPreprocessing
+from contract.pixels import BOS_ID, LEVELS
+from contract.preprocessing import CHANNELS, PixelPreprocessing
 from contract.signature import GenerateSignature, State, Tensor
 from service.kinds import Model
 from service.metrics import DecodingMetrics

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from contract.pixels import BOS_ID, CHANNELS
+from contract.pixels import BOS_ID
+from contract.preprocessing import CHANNELS
 from models.data.batches import Epoch
 from models.data.lines import carve
 from models.data.pictures import PictureFile, find_pictures

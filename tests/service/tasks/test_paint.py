@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from contract.images import read_pixels
-from contract.pixels import BOS_ID, CHANNELS, pixel_tokens
+from contract.pixels import BOS_ID, pixel_tokens
+from contract.preprocessing import CHANNELS
 from service.tasks.errors import BadOptionError, PictureError, PictureTooLongError, TaskRefusalError
 from service.tasks.limits import RequestLimits
 from service.tasks.paint import Completer, CompletionOptions, Upscaler
