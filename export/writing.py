@@ -27,6 +27,7 @@ class CharacterMaterial(PromptMaterial):
         notation: what is written; tunes have an end, running text has none.
     """
 
+    model: PromptGenerator
     codec: TextCodec
     notation: Notation
 

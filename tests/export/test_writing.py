@@ -50,7 +50,7 @@ def loss_of(material: CharacterMaterial) -> float:
     total, bos = 0.0, material.special.bos
     for ids in material.sequences:
         with torch.no_grad():
-            logits = material.model.read(torch.tensor([[bos, *ids[:-1]]]))  # type: ignore[operator]
+            logits = material.model.read(torch.tensor([[bos, *ids[:-1]]]))
         total += float(F.cross_entropy(logits[0], torch.tensor(ids), reduction="sum"))
     return total / sum(map(len, material.sequences))
 
@@ -111,7 +111,7 @@ def test_an_engine_that_forgets_the_prompt_is_found_out() -> None:
     material = make_writing_material("recurrent_generator")
     (row,) = material.random_rows((9,), seed=2)
     with torch.no_grad():
-        unprompted = material.model.read(torch.tensor([[material.first_token(row)]]))[0, 0]  # type: ignore[operator]
+        unprompted = material.model.read(torch.tensor([[material.first_token(row)]]))[0, 0]
     token = int(unprompted.argmin())
     answer = Hypothesis([token], score=0.0, log_probability=0.0, finished=False)
     judged = replace(material)
