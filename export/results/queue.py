@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from export.results.measure import Report, score_run, with_export
@@ -24,6 +24,17 @@ def missing(planned: Iterable[Planned], records: dict[str, Record]) -> Iterator[
             yield one
 
 
+def same_run(one: Planned, comparison: Comparison, records: Mapping[str, Record]) -> Record | None:
+    """The record of another comparison's run of the same config, with all that this one wants of it."""
+    wanted = fingerprint(one.config)
+    for record in records.values():
+        exported = record.exported or not one.exported
+        bucketed = record.by_source_length or not comparison.by_source_length
+        if "/" in record.run and record.config == wanted and exported and bucketed:
+            return record.model_copy(update={"run": one.run})
+    return None
+
+
 def forget_other(run: Path, config: TrainConfig) -> None:
     """Remove a run folder of another config: training would go on with it where only its budget differs."""
     if (run / CONFIG).is_file() and fingerprint(load_config(run / CONFIG)) != fingerprint(config):
@@ -43,6 +54,9 @@ def work_off(
     waiting = list(missing(planned_runs(name, comparison), load_records(RECORDS)))[:most]
     hardware = Hardware(accelerator="cpu", precision=comparison.precision)
     for one in waiting:
+        if found := same_run(one, comparison, load_records(RECORDS)):
+            report(f"{one.run}: {save_record(found)}, as another comparison has it")
+            continue
         report(f"{one.run}: training")
         folder = runs / "comparisons" / name
         forget_other(folder / one.config.name, one.config)

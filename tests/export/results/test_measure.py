@@ -12,7 +12,7 @@ from contract.manifest import load_manifest
 from contract.versions import latest_version
 from export.results.__main__ import app
 from export.results.measure import find_bundle, score_run, with_bundle
-from export.results.queue import forget_other, missing, work_off
+from export.results.queue import forget_other, missing, same_run, work_off
 from export.results.record import Record, fingerprint, load_records
 from models.training.comparison import Comparison, planned_runs
 from models.training.config import Hardware
@@ -77,6 +77,17 @@ def test_a_run_of_another_config_is_missing() -> None:
     assert list(missing(planned, records)) == []
     stale = planned[2].run
     assert [one.run for one in missing(planned, records | {stale: make_record(stale)})] == [stale]
+
+
+def test_what_another_comparison_has_trained_is_not_trained_again() -> None:
+    comparison = Comparison(title="t", base="tiny-tag", variants={"one": {}, "two": {"architecture": {"layers": 2}}})
+    first, second, *_ = planned_runs("layers", comparison, CONFIG.parent)
+    record = make_record("depths/two-seed1", config=fingerprint(second.config))
+    records = {record.run: record, "two": make_record("two", config=fingerprint(second.config))}
+    assert same_run(second, comparison, records) == record.model_copy(update={"run": "layers/two-seed1"})
+    assert same_run(first, comparison, records) is None
+    assert same_run(second, comparison, {record.run: record.model_copy(update={"exported": ()})}) is None
+    assert same_run(second, comparison.model_copy(update={"by_source_length": True}), records) is None
 
 
 def test_a_run_folder_of_another_budget_is_not_gone_on_with(tmp_path: Path) -> None:
