@@ -1,4 +1,4 @@
-"""`python -m export.results record RUN… | run COMPARISON… | render | maps`: the matrix of docs/results.md."""
+"""`python -m export.results record | run | render | maps | pictures`: docs/results.md, and pictures of the guide."""
 
 from __future__ import annotations
 
@@ -93,6 +93,23 @@ def maps(
     with httpx.Client(base_url=url, timeout=30.0) as client:
         for asked, path in draw_maps(load_maps(), client, IMAGES):
             typer.echo(str(path) if path else f"{asked.file}: the service does not have {asked.model}")
+
+
+@app.command()
+def pictures(
+    files: Annotated[list[Path], typer.Argument(help="Photographs to be completed and upscaled.", exists=True)],
+    url: Annotated[str, typer.Option(help="Address of a running service.")] = "http://127.0.0.1:3000",
+) -> None:
+    """Draw the guide's sheets of what the models of a running service make of photographs."""
+    import httpx
+
+    from export.results.pictures import draw_sheets
+    from export.results.render import IMAGES
+
+    # A picture is thousands of steps.
+    with httpx.Client(base_url=url, timeout=60.0) as client:
+        for path in draw_sheets(files, client, IMAGES):
+            typer.echo(str(path))
 
 
 def _reporter(run: str) -> Callable[[str], None]:
