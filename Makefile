@@ -32,6 +32,8 @@ check_python := 'import sys; sys.version_info >= (3, 11) or sys.exit("seqserve n
 	+ sys.version.split()[0] + "; name another one: make PYTHON=python3.12 ...")'
 # Tests that need no PyTorch run in the service's environment, all others in the developer's.
 service_tests := tests/contract tests/service
+# A worker for each core, but no more than memory has room for: one with PyTorch takes a gigabyte.
+pytest := -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -46,8 +48,8 @@ serve: $(serve_ready) ## Start the service on the bundles in artifacts/ (ARGS="-
 	$(serve_python) -m service serve $(ARGS)
 
 test: $(serve_test_ready) $(dev_ready) no-torch ## Run the tests, pairwise over the variants of the architectures
-	$(serve_python) -m pytest $(service_tests) $(ARGS)
-	$(dev_python) -m pytest tests $(addprefix --ignore=,$(service_tests)) $(ARGS)
+	$(serve_python) $(pytest) $(service_tests) $(ARGS)
+	$(dev_python) $(pytest) tests $(addprefix --ignore=,$(service_tests)) $(ARGS)
 
 test-all: override ARGS += --all-variants
 test-all: test ## Run the tests on every combination of variants

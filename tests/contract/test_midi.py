@@ -74,7 +74,7 @@ def test_what_takes_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
         to_midi(HEADER + "DEF|")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=200))
 def test_any_text_is_a_tune_or_a_tune_error(body: str) -> None:
     with suppress(TuneError):

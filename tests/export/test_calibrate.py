@@ -29,7 +29,7 @@ def loss(values: NDArray[np.float32], low: float, high: float) -> float:
 VALUES = arrays(np.float32, st.integers(2, 200), elements=st.floats(-100, 100, width=32))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(VALUES)
 def test_a_range_holds_zero_and_lies_within_the_extremes(values: NDArray[np.float32]) -> None:
     low, high = best_range(values)

@@ -199,7 +199,7 @@ FILTERS = arrays(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FILTERS)
 def test_each_filter_has_its_scale_and_never_overflows_sixteen_bits(weight: NDArray[np.float32]) -> None:
     values, scales = quantise_filters(weight)

@@ -124,7 +124,7 @@ def test_no_note_of_the_tracer_is_left() -> None:
 WEIGHTS = arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.floats(-4, 4, width=32))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(WEIGHTS, st.sampled_from([0, 1]))
 def test_rounded_weights_are_close_and_never_overflow_sixteen_bits(matrix: NDArray[np.float32], axis: int) -> None:
     values, scales = quantise_weight(matrix, axis)

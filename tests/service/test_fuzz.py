@@ -64,7 +64,7 @@ def test_every_reply_is_as_described(
     description: schemathesis.BaseSchema, method: str, path: str, mode: GenerationMode
 ) -> None:
     @given(case=description[path][method].as_strategy(generation_mode=mode))
-    @settings(deadline=None, max_examples=CASES, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=CASES, suppress_health_check=list(HealthCheck))
     def check(case: Case) -> None:
         response = case.call()
         # Who asks for less time than the work takes is told so with 504.

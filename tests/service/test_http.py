@@ -259,7 +259,7 @@ async def test_a_stream_that_fails_midway_says_so(client: httpx.AsyncClient, eng
     assert (name, problem["type"], problem["status"]) == ("error", "urn:seqserve:problem:engine-failed", 500)
 
 
-@hypothesis_settings(max_examples=15, deadline=None)
+@hypothesis_settings(max_examples=15)
 @given(st.lists(st.sampled_from(["A man.", "Two dogs!", "Is it?", PARAGRAPH]), min_size=1, max_size=8))
 def test_many_at_once_get_what_one_alone_gets(texts: list[str]) -> None:
     async def ask() -> list[str]:

@@ -137,7 +137,7 @@ requests_strategy = st.lists(
 
 
 @every
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(requests=requests_strategy, count=st.integers(5, 12), random=st.randoms(use_true_random=False))
 def test_every_request_gets_what_it_would_get_alone(
     signature: GenerateSignature, requests: list[tuple[list[int], Search]], count: int, random: object
@@ -176,7 +176,7 @@ def test_every_request_gets_what_it_would_get_alone(
 
 
 @every
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     beam_size=st.integers(1, 5),
     source=st.lists(st.integers(4, 10), min_size=1, max_size=9),

@@ -62,7 +62,7 @@ def test_200_requests_at_once_give_the_texts_of_one_at_a_time(engine: DecodingEn
     assert found == expected
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_random_arrivals_cancellations_and_deadlines_disturb_nobody(
     engine: DecodingEngine, data: st.DataObject

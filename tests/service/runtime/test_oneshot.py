@@ -101,7 +101,7 @@ def test_200_requests_at_once_give_what_each_gives_alone(
         check(ticket.future.result(10), outputs(row))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_random_arrivals_cancellations_and_deadlines_disturb_nobody(tagger: OneShotEngine, data: st.DataObject) -> None:
     seeds = data.draw(st.lists(st.integers(0, 10_000), min_size=1, max_size=40))

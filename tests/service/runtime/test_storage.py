@@ -106,7 +106,7 @@ def test_a_new_storage_is_zero(tensor: Tensor, create: type[Any]) -> None:
 
 @pytest.mark.parametrize("tensor", TENSORS, ids=lambda tensor: tensor.name)
 def test_rows_survive_loading_copying_and_resizing(tensor: Tensor, create: type[Any]) -> None:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.lists(st.integers(0, 2**31), min_size=1, max_size=12))
     def check(seeds: list[int]) -> None:
         storage = create(tensor, SLOTS, LIMITS)
