@@ -5,5 +5,5 @@
 - `api`       the HTTP face
 - `catalogue` the loaded models; `bundles` finds their folders
 - `predict`   lines through a bundle without a server
-- `app`       the BentoML service; `settings`, `metrics`: each thing declared once
+- `app`       the BentoML service; `settings`, `metrics`: each thing declared once; `sampling` sets what gauges show
 """

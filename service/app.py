@@ -87,6 +87,10 @@ class SequenceService:
         from service.api.app import create_face
 
         face.app = create_face(self.life, settings)
+        if settings.workers > 1:
+            from service.sampling import keep_sampling
+
+            self._spawn(keep_sampling(self.life))
         self._drain_on(signal.SIGTERM)
         self._drain_on(signal.SIGINT)
         self._spawn(self._load())
@@ -107,9 +111,7 @@ class SequenceService:
 
     async def _load(self) -> None:
         from service.catalogue import load_catalogue
-        from service.metrics import forget_dead_workers
 
-        forget_dead_workers()
         try:
             catalogue = await asyncio.to_thread(load_catalogue, settings)
         except BundleError as error:

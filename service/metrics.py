@@ -7,8 +7,10 @@ from the code. With several worker processes, the figures of all are summed when
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import generate_latest as _generate
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -68,6 +70,33 @@ PADDING = Histogram(
 QUEUE_DEPTH = Gauge("seqserve_queue_depth", "Rows that wait.", ("model",), multiprocess_mode="livesum")
 RUNNING_ROWS = Gauge("seqserve_running_rows", "Rows that are being decoded.", ("model",), multiprocess_mode="livesum")
 TOKENS = Counter("seqserve_tokens_total", "Tokens read and written.", ("model", "direction"))
+MEMORY = Gauge("seqserve_resident_memory_bytes", "Memory that the worker processes hold.", multiprocess_mode="livesum")
+MEMORY_LIMIT = Gauge(
+    "seqserve_memory_limit_bytes",
+    "Memory that the container may take, or that the machine has.",
+    multiprocess_mode="livemax",
+)
+CPU_SECONDS = Counter("seqserve_cpu_seconds_total", "Processor time of the worker processes.")
+START_TIME = Gauge(
+    "seqserve_start_time_seconds",
+    "When the youngest worker process started, in seconds since 1970.",
+    multiprocess_mode="livemax",
+)
+GPU_UTILISATION = Gauge(
+    "seqserve_gpu_utilization_ratio",
+    "Share of the last moments in which the GPU was busy, whoever used it.",
+    ("gpu",),
+    multiprocess_mode="livemostrecent",
+)
+GPU_MEMORY_USED = Gauge(
+    "seqserve_gpu_memory_used_bytes",
+    "Memory of the GPU that is taken, by whomever.",
+    ("gpu",),
+    multiprocess_mode="livemostrecent",
+)
+GPU_MEMORY_TOTAL = Gauge(
+    "seqserve_gpu_memory_total_bytes", "Memory that the GPU has.", ("gpu",), multiprocess_mode="livemostrecent"
+)
 MODEL_INFO = Gauge(
     "seqserve_model_info",
     "1 for each model that is loaded.",
@@ -171,17 +200,25 @@ def render() -> bytes:
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder is None:
         return _generate(REGISTRY)
+    _forget_dead_workers(folder)
     registry = CollectorRegistry()
     MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
     return _generate(registry)
 
 
-def forget_dead_workers() -> None:
-    """Drop the gauges that workers which no longer run left behind, so that nothing counts their queues for ever."""
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    for path in Path(folder).glob("gauge_live*_*.db") if folder else ():
-        process = int(path.stem.rpartition("_")[2])
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            mark_process_dead(process, folder)  # type: ignore[no-untyped-call]
+def _forget_dead_workers(folder: str) -> None:
+    """Drop the gauges that dead workers left behind, or their queues would count for ever. What they counted stays."""
+    for process in {int(path.stem.rpartition("_")[2]) for path in Path(folder).glob("gauge_live*_*.db")}:
+        if not _is_worker(process):
+            # Another worker may be asked for the figures at the same time.
+            with suppress(FileNotFoundError):
+                mark_process_dead(process, folder)  # type: ignore[no-untyped-call]
+
+
+def _is_worker(process: int) -> bool:
+    """Whether a process runs, and for the same supervisor as this one: ids of processes that ended are given again."""
+    try:
+        found = psutil.Process(process)
+        return found.ppid() == os.getppid() and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

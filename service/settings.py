@@ -122,3 +122,12 @@ def available_cores() -> int:
         if allowed != "max":
             cores = min(cores, max(1, round(int(allowed) / int(period))))
     return cores
+
+
+def available_memory() -> int:
+    """Bytes of memory this process may use: the container's limit, or the machine's memory where that is less."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (allowed := limit.read_text(encoding="ascii").strip()) != "max":
+        memory = min(memory, int(allowed))
+    return memory

@@ -28,9 +28,9 @@ from service.api.route import StrictRoute, strict_routes
 from service.api.tag import add_tag_routes
 from service.api.translate import add_translate_routes
 from service.catalogue import UnknownModelError
-from service.kinds import SlotEngine
 from service.metrics import CONTENT_TYPE_LATEST, render
 from service.runtime.errors import RefusalError
+from service.sampling import sample
 from service.settings import Settings
 
 _DESCRIPTION = """\
@@ -83,11 +83,7 @@ def _add_metrics(app: FastAPI, life: Life) -> None:
 
     @app.get(METRICS_PATH, include_in_schema=False, tags=["metrics"])
     def metrics() -> Response:
-        if life.loaded:
-            for model in life.catalogue:
-                engine = model.engine
-                rows = engine.running_rows if isinstance(engine, SlotEngine) else None
-                model.metrics.sampled(engine.queue_depth, rows)
+        sample(life)
         return Response(render(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from contract.manifest import BundleError
-from service import metrics
 from service.bundles import find_bundles
 from service.catalogue import Catalogue, UnknownModelError, load_catalogue
 from service.kinds import CLASSIFY, TRANSLATE, SlotEngine
@@ -128,20 +127,6 @@ def test_a_worker_leaves_a_core_to_http(monkeypatch: pytest.MonkeyPatch) -> None
     assert Settings(workers=8).compute_threads == 1
     assert Settings(threads=5).compute_threads == 5
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
-
-
-def test_gauges_of_workers_that_died_are_forgotten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    for process in (gone.pid, os.getpid()):
-        for kind in ("gauge_livesum", "gauge_livemax", "counter"):
-            (tmp_path / f"{kind}_{process}.db").touch()
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    metrics.forget_dead_workers()
-    left = {path.name for path in tmp_path.iterdir()}
-    assert left == {f"{kind}_{os.getpid()}.db" for kind in ("gauge_livesum", "gauge_livemax", "counter")} | {
-        f"counter_{gone.pid}.db"
-    }
 
 
 def test_the_supervisor_loads_nothing_heavy() -> None:

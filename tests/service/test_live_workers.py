@@ -1,0 +1,145 @@
+"""A real service of two worker processes: one set of figures, whichever of them is asked, and whoever of them dies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import httpx
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.settings import available_memory
+from tests.service.live import BUNDLES, TIMEOUT, figure, idle, serve, until
+from tests.service.replies import STREAM, TRANSLATE
+
+TEXT = "A red child sings. An old cat sleeps. It runs!"
+ENDLESS = {"text": "A happy woman sings and sleeps and runs. " * 400, "beam_size": 16, "length_penalty": 0.1}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[psutil.Process, str]]:
+    with serve(tmp_path_factory.mktemp("home"), workers="2") as (process, url):
+        yield psutil.Process(process.pid), url
+
+
+def workers(supervisor: psutil.Process) -> list[psutil.Process]:
+    running = (child for child in supervisor.children() if child.status() != psutil.STATUS_ZOMBIE)
+    return [child for child in running if "_bentoml_impl.worker.service" in child.cmdline()]
+
+
+@asynccontextmanager
+async def connected_to(
+    worker: psutil.Process, supervisor: psutil.Process, url: str
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose one connection this worker has accepted, once it is ready."""
+    limits = httpx.Limits(max_connections=1, keepalive_expiry=None)
+    others = [other for other in workers(supervisor) if other != worker]
+    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=limits) as client:
+
+        async def answers() -> bool:
+            try:
+                return (await client.get("/livez")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        async def ready() -> bool:
+            return (await client.get("/readyz")).status_code == 200
+
+        for other in others:
+            other.suspend()
+        try:
+            await until(answers)
+        finally:
+            for other in others:
+                other.resume()
+        await until(ready)
+        yield client
+
+
+async def samples(client: httpx.AsyncClient) -> dict[tuple[str, ...], float]:
+    """Every series and its value; each may be told once."""
+    text = (await client.get("/metrics")).text
+    found = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    names = [(sample.name, *map("=".join, sorted(sample.labels.items()))) for sample in found]
+    assert [name for name, times in Counter(names).items() if times > 1] == []
+    return dict(zip(names, (sample.value for sample in found), strict=True))
+
+
+def counts(told: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
+    return {series: value for series, value in told.items() if series[0].endswith(("_total", "_count", "_bucket"))}
+
+
+async def translated(client: httpx.AsyncClient) -> float:
+    series = ("seqserve_request_duration_seconds_count", "model=tiny-en-de", "outcome=ok", "task=translate")
+    return (await samples(client))[series]
+
+
+async def test_either_worker_tells_the_figures_of_both(service: tuple[psutil.Process, str]) -> None:
+    supervisor, _ = service
+    first, second = workers(supervisor)
+    async with connected_to(first, *service) as one, connected_to(second, *service) as other:
+        before = await samples(one)
+        for client, times in ((one, 5), (other, 3)):
+            for _ in range(times):
+                assert (await client.post(TRANSLATE, json={"text": TEXT})).status_code == 200
+        told = [await samples(client) for client in (one, other)]
+        for figures in told:
+            rows = "seqserve_queue_duration_seconds_count", "model=tiny-en-de"
+            # Three sentences each; both workers have warmed up with some.
+            assert figures[rows] - before[rows] == 8 * 3
+            assert figures["seqserve_preprocess_duration_seconds_count", "model=tiny-en-de", "task=translate"] == 8
+            infos = {series[1] for series in figures if series[0] == "seqserve_model_info"}
+            assert infos == {f"model={path.name}" for path in BUNDLES.iterdir()}
+            assert figures["seqserve_start_time_seconds",] == max(first.create_time(), second.create_time())
+            assert figures["seqserve_memory_limit_bytes",] == available_memory()
+            held = first.memory_info().rss + second.memory_info().rss
+            assert figures["seqserve_resident_memory_bytes",] == pytest.approx(held, rel=0.1)
+            assert (
+                0
+                < figures["seqserve_cpu_seconds_total",]
+                <= sum(time for worker in (first, second) for time in worker.cpu_times()[:2])
+            )
+        assert await translated(one) == await translated(other) == 8
+        # What one worker no longer runs, the other does not go on telling.
+        await until(lambda: idle(one))
+        await until(lambda: idle(other))
+
+
+async def test_a_worker_that_is_killed_leaves_its_counts_and_takes_its_gauges_with_it(
+    service: tuple[psutil.Process, str],
+) -> None:
+    supervisor, _ = service
+    victim, survivor = workers(supervisor)
+    async with connected_to(victim, *service) as doomed, connected_to(survivor, *service) as client:
+        assert (await doomed.post(TRANSLATE, json={"text": TEXT})).status_code == 200
+
+        async def runs() -> bool:
+            return await figure(client, "seqserve_running_rows") > 0
+
+        async with doomed.stream("POST", STREAM, json=ENDLESS) as response:
+            assert response.status_code == 200
+            await until(runs)
+            before = counts(await samples(client))
+            victim.kill()
+            with pytest.raises(httpx.TransportError):
+                await response.aread()
+        assert await idle(client)
+        after = await samples(client)
+        assert {series for series, value in before.items() if after[series] < value} == set()
+        total = await translated(client)
+        assert (
+            total
+            == before["seqserve_request_duration_seconds_count", "model=tiny-en-de", "outcome=ok", "task=translate"]
+        )
+
+        async def replaced() -> bool:
+            return {survivor.pid} < {worker.pid for worker in workers(supervisor)}
+
+        await until(replaced)
+        (newcomer,) = (worker for worker in workers(supervisor) if worker != survivor)
+        async with connected_to(newcomer, *service) as fresh:
+            assert (await fresh.post(TRANSLATE, json={"text": TEXT})).status_code == 200
+            assert await translated(fresh) == await translated(client) == total + 1
