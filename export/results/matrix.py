@@ -43,7 +43,7 @@ class Row(Frozen):
         architecture: what the field calls it.
         variant: how it differs from its neighbours.
         published: figures beside it.
-        note: what a reader must know about it.
+        note: what a reader must know about it; it stands beside the variant.
     """
 
     of: str

@@ -25,7 +25,7 @@ Cell = Callable[[Recorded, Mapping[str, Metric]], str]
 
 _FULL: dict[str, Cell] = {
     "architecture": lambda row, _: row.row.architecture,
-    "variant": lambda row, _: row.row.variant,
+    "variant": lambda row, _: rows.variant(row),
     "task": lambda row, _: row.group.task,
     "data": lambda row, _: row.group.data,
     "quality": rows.quality,

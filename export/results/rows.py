@@ -68,6 +68,11 @@ def recorded(
                 yield Recorded(group, row, found, len(runs))
 
 
+def variant(row: Recorded) -> str:
+    """How it differs from its neighbours, and what a reader must know about it."""
+    return "; ".join(filter(None, (row.row.variant, row.row.note)))
+
+
 def quality(row: Recorded, metrics: Metrics) -> str:
     """Scores by their titles; of several seeds mean and standard deviation."""
     scores = ", ".join(f"{metrics[metric].title} {_spread(row.values(metric))}" for metric in row.group.metrics)

@@ -32,6 +32,15 @@ def test_a_metric_that_was_not_recorded_is_named_with_those_that_were() -> None:
         row().values("accuracy")
 
 
+@pytest.mark.parametrize(
+    ("variant", "note", "told"),
+    [("two layers", "", "two layers"), ("two layers", "goes on", "two layers; goes on"), ("", "goes on", "goes on")],
+)
+def test_a_note_is_told_beside_the_variant(variant: str, note: str, told: str) -> None:
+    listed = Row(of="model", architecture="Transformer", variant=variant, note=note)
+    assert rows.variant(Recorded(row().group, listed, row().records)) == told
+
+
 def test_seeds_that_are_missing_are_told() -> None:
     whole = row(values=(30.0, 32.0))
     part = Recorded(whole.group, whole.row, whole.records[:1], planned=3)
