@@ -26,6 +26,8 @@ dev_python := .venv/bin/python
 serve_ready := .venv-serve/.ready-$(DEVICE)
 serve_test_ready := .venv-serve/.ready-$(DEVICE)-test
 dev_ready := .venv/.ready-$(DEVICE)
+# The tests of deploy/ ask a real one.
+prometheus := .prometheus/promtool
 
 pip_install = -m pip install -qq --disable-pip-version-check --editable
 check_python := 'import sys; sys.version_info >= (3, 11) or sys.exit("seqserve needs Python 3.11 or newer, this is " \
@@ -47,7 +49,7 @@ setup: $(serve_test_ready) $(dev_ready) ## Install everything: .venv-serve (the 
 serve: $(serve_ready) ## Start the service on the bundles in artifacts/ (ARGS="--port 3000 --bundles DIR")
 	$(serve_python) -m service serve $(ARGS)
 
-test: $(serve_test_ready) $(dev_ready) no-torch ## Run the tests, pairwise over the variants of the architectures
+test: $(serve_test_ready) $(dev_ready) $(prometheus) no-torch ## Run the tests, pairwise over the variants of the architectures
 	$(serve_python) $(pytest) $(service_tests) $(ARGS)
 	$(dev_python) $(pytest) tests $(addprefix --ignore=,$(service_tests)) $(ARGS)
 
@@ -96,6 +98,10 @@ $(dev_ready): pyproject.toml
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@$(dev_python) $(pip_install) ".[dev,$(DEVICE)]"
 	@touch $@
+
+$(prometheus):
+	@echo "Fetching Prometheus into .prometheus (once)"
+	@deploy/prometheus/fetch.sh .prometheus
 
 no-torch: $(serve_test_ready)
 	@$(serve_python) -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") and ".venv-serve holds torch")'
