@@ -16,6 +16,7 @@ from prometheus_client import generate_latest as _generate
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from contract.manifest import Manifest
+from service.runtime.errors import DeadlineExceededError, EngineFailedError, QueueFullError
 from service.runtime.requests import Generation, Observer
 
 __all__ = ["CONTENT_TYPE_LATEST", "DecodingMetrics", "ModelMetrics", "OneShotMetrics", "render"]
@@ -25,6 +26,8 @@ _STEP_SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128,
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _COST = (16, 64, 256, 1024, 4096, 16384, 65536)
 _RATIO = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
+_OUR_FAULTS = (QueueFullError.reason, DeadlineExceededError.reason, EngineFailedError.reason, "internal-error")
+"""Reasons that alerts are made of. They are counted from 0 on: what appears with its first fault has not grown."""
 
 REQUEST_DURATION = Histogram(
     "seqserve_request_duration_seconds",
@@ -116,6 +119,8 @@ class ModelMetrics(Observer):
         self._queue, self._depth = QUEUE.labels(name), QUEUE_DEPTH.labels(name)
         self._cost, self._padding = BATCH_COST.labels(name), PADDING.labels(name)
         self._read = TOKENS.labels(name, "input")
+        for reason in _OUR_FAULTS:
+            REJECTED.labels(manifest.task, reason)
 
     def preprocessed(self, seconds: float, tokens: int) -> None:
         """What a request sent became this many ids."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -79,6 +80,20 @@ def test_every_metric_that_is_named_exists(watched: tuple[str, Prometheus]) -> N
     assert scraped - exists == set()
     variables = json.loads(DASHBOARD.read_text(encoding="utf-8"))["templating"]["list"]
     assert {name for each in variables for name in METRIC.findall(each.get("definition", ""))} <= exists
+
+
+def test_reasons_that_alerts_look_for_are_counted_from_nothing(watched: tuple[str, Prometheus]) -> None:
+    _, prometheus = watched
+    reasons = {
+        reason
+        for rule in rules()
+        for found in re.findall(r'reason=~?"([^"]+)"', rule["expr"])
+        for reason in found.split("|")
+    }
+    assert len(reasons) == 3
+    tasks = prometheus.values("group by (task) (seqserve_model_info)")
+    for reason in reasons:
+        assert prometheus.values(f'seqserve_rejected_total{{reason="{reason}"}}') == [0] * len(tasks)
 
 
 def test_every_rule_is_evaluated_and_none_fires(watched: tuple[str, Prometheus]) -> None:
