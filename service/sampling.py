@@ -64,7 +64,8 @@ class _Usage:
             metrics.GPU_MEMORY_TOTAL.labels(index).set(memory.total)
             # A slice of a GPU does not tell how busy it is.
             with suppress(pynvml.NVMLError_NotSupported):
-                metrics.GPU_UTILISATION.labels(index).set(pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu / 100)
+                busy = pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu
+                metrics.GPU_UTILISATION.labels(index).set(busy / 100)
 
 
 def _find_gpus() -> dict[str, object]:
