@@ -39,6 +39,12 @@ def cuda_available() -> bool:
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
 
 
+@cache
+def _load_cuda() -> None:
+    """Load CUDA and cuDNN from their wheels: where those lie, the engine's own libraries do not look."""
+    ort.preload_dlls()
+
+
 def resolve_provider(choice: ProviderChoice) -> Provider:
     """The provider to run on: CUDA where it is present, else CPU, or exactly the one asked for.
 
@@ -83,6 +89,13 @@ def create_session(path: Path, provider: Provider, *, prepack: bool = True, opti
         options.add_session_config_entry("session.disable_prepacking", "1")
     if provider == "cuda":
         # The arena never shrinks, so it grows by what is asked for and no more.
+        _load_cuda()
         cuda = ("CUDAExecutionProvider", {"arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"})
-        return InferenceSession(str(path), options, providers=[cuda, "CPUExecutionProvider"])
+        session = InferenceSession(str(path), options, providers=[cuda, "CPUExecutionProvider"])
+        if "CUDAExecutionProvider" not in session.get_providers():
+            raise ProviderError(
+                "a CUDA device answers, but a library that CUDA needs could not be loaded (see above): "
+                "install onnxruntime-gpu with its extras [cuda,cudnn] and nvidia-cublas, or choose 'cpu'"
+            )
+        return session
     return InferenceSession(str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW_ON_CPU)
