@@ -1,10 +1,12 @@
 # Every verb does its own set-up: it needs Python 3.11+, make and a package index, nothing else.
 #
 #   PYTHON=python3.12   the interpreter that the environments are made from
-#   DEVICE=cpu|gpu      the inference engine; without it, gpu where nvidia-smi lists one
+#   DEVICE=cpu|gpu      the inference engine; without it, gpu where nvidia-smi lists one (a Bento's is always gpu)
 #   ARGS="…"            handed on to the command behind the verb
 
 PYTHON ?= python3
+# Where a Bento is built says nothing about where it will run: without a word, it has the engine that runs on both.
+bento_device := $(or $(DEVICE),gpu)
 ifndef DEVICE
 DEVICE := $(shell nvidia-smi --list-gpus >/dev/null 2>&1 && echo gpu || echo cpu)
 endif
@@ -28,6 +30,8 @@ serve_test_ready := .venv-serve/.ready-$(DEVICE)-test
 dev_ready := .venv/.ready-$(DEVICE)
 # The tests of deploy/ ask a real one.
 prometheus := .prometheus/promtool
+# A Bento is built in the service's environment as it is, whichever engine that has.
+builder_ready := $(firstword $(wildcard .venv-serve/.ready-cpu .venv-serve/.ready-gpu) $(serve_ready))-test
 
 pip_install = -m pip install -qq --disable-pip-version-check --editable
 check_python := 'import sys; sys.version_info >= (3, 11) or sys.exit("seqserve needs Python 3.11 or newer, this is " \
@@ -39,7 +43,7 @@ pytest := -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup serve test test-all fuzz check train export results bench load no-torch
+.PHONY: help setup serve test test-all fuzz check train export results bench load bento no-torch
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -81,15 +85,18 @@ load: $(dev_ready) ## Put load on a running service (URL=http://127.0.0.1:3000 U
 	.venv/bin/locust --headless --locustfile loadtest/locustfile.py --host $(URL) \
 		--users $(USERS) --spawn-rate $(USERS) --run-time $(DURATION) $(ARGS)
 
-$(serve_ready): pyproject.toml
+bento: $(builder_ready) ## Build the Bento for GPU, which runs on CPU too; DEVICE=cpu builds the small one
+	$(serve_python) -m deploy.container.build --device $(bento_device) $(ARGS)
+
+.venv-serve/.ready-cpu .venv-serve/.ready-gpu: .venv-serve/.ready-%: pyproject.toml
 	@$(PYTHON) -c $(check_python)
-	@echo "Installing the service into .venv-serve for $(DEVICE) (a minute or so, once)"
+	@echo "Installing the service into .venv-serve for $* (a minute or so, once)"
 	@test -e $@ || $(PYTHON) -m venv --clear .venv-serve
-	@$(serve_python) $(pip_install) ".[serve,$(DEVICE)]"
+	@$(serve_python) $(pip_install) ".[serve,$*]"
 	@touch $@
 
-$(serve_test_ready): $(serve_ready)
-	@$(serve_python) $(pip_install) ".[serve,serve-test,$(DEVICE)]"
+.venv-serve/.ready-cpu-test .venv-serve/.ready-gpu-test: .venv-serve/.ready-%-test: .venv-serve/.ready-%
+	@$(serve_python) $(pip_install) ".[serve,serve-test,$*]"
 	@touch $@
 
 $(dev_ready): pyproject.toml

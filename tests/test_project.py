@@ -13,8 +13,11 @@ import pytest
 import yaml
 from importlinter import cli as importlinter
 
+from deploy.container.build import describe
+
 ROOT = Path(__file__).resolve().parent.parent
-VERBS = ["help", "setup", "serve", "test", "test-all", "fuzz", "check", "train", "export", "results", "bench", "load"]
+VERBS = ["help", "setup", "serve", "test", "test-all", "fuzz", "check"]
+VERBS += ["train", "export", "results", "bench", "load", "bento"]
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +30,11 @@ def bentofile() -> dict[str, Any]:
     return yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))
 
 
-def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+def make(*arguments: str, device: str | None = "cpu") -> subprocess.CompletedProcess[str]:
     # Without what an outer make would hand down: these tests may themselves run under `make test`.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    command = ["make", "DEVICE=cpu", *arguments]
+    outer = ("MAKE", "MFLAGS", "DEVICE")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(outer)}
+    command = ["make", *([f"DEVICE={device}"] if device else []), *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -94,8 +98,17 @@ def test_the_bento_holds_the_service_and_nothing_else(bentofile: dict[str, Any])
 
 
 def test_the_bento_installs_what_make_serve_installs(project: dict[str, Any], bentofile: dict[str, Any]) -> None:
-    extras = project["project"]["optional-dependencies"]
-    assert bentofile["python"]["packages"] == [*project["project"]["dependencies"], *extras["serve"], *extras["cpu"]]
+    base, extras = project["project"]["dependencies"], project["project"]["optional-dependencies"]
+    assert bentofile["python"]["packages"] == [*base, *extras["serve"], *extras["gpu"]]
+    assert describe("gpu") == bentofile
+    small = {"name": "seqserve-cpu", "python": {"packages": [*base, *extras["serve"], *extras["cpu"]]}}
+    assert describe("cpu") == bentofile | small
+
+
+@pytest.mark.parametrize(("given", "device"), [((), "gpu"), (("DEVICE=cpu",), "cpu"), (("DEVICE=gpu",), "gpu")])
+def test_a_bento_is_for_gpu_unless_it_is_told_otherwise(given: tuple[str, ...], device: str) -> None:
+    planned = make("--dry-run", "bento", *given, device=None).stdout
+    assert f"deploy.container.build --device {device}" in planned
 
 
 def test_import_rules_hold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,23 +36,33 @@ def serve(home: Path, bundles: Path = BUNDLES, **settings: str) -> Iterator[tupl
     port = free_port()
     command = [sys.executable, "-m", "service", "serve", "--bundles", str(bundles), "--host", "127.0.0.1"]
     variables = {f"SEQSERVE_{name.upper()}": value for name, value in settings.items()}
-    log = (home / "log").open("wb")
-    process = subprocess.Popen(
-        [*command, "--port", str(port)],
-        cwd=ROOT,
-        env={**os.environ, **variables, "BENTOML_HOME": str(home)},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    url = f"http://127.0.0.1:{port}"
+    environment = {**os.environ, **variables, "BENTOML_HOME": str(home)}
+    with running([*command, "--port", str(port)], environment, port, home / "log") as process:
+        yield process, f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running(
+    command: list[str], environment: dict[str, str], port: int, log: Path, folder: Path = ROOT, **options: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that serves at a port, started in a folder, once it is ready."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **options,
+        )
     try:
         end = time.monotonic() + TIMEOUT
-        while _status(f"{url}/readyz") != 200:
-            assert process.poll() is None, (home / "log").read_text()
-            assert time.monotonic() < end, (home / "log").read_text()
+        while _status(f"http://127.0.0.1:{port}/readyz") != 200:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
             time.sleep(0.05)
-        yield process, url
+        yield process
     finally:
         # The worker stands in a session of its own: it is stopped by its supervisor, not by a signal to the group.
         process.terminate()
@@ -60,7 +70,6 @@ def serve(home: Path, bundles: Path = BUNDLES, **settings: str) -> Iterator[tupl
             process.wait(TIMEOUT)
         finally:
             process.kill()
-            log.close()
 
 
 def _status(url: str) -> int:

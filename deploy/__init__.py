@@ -1,0 +1,1 @@
+"""How the service is shipped: the container, and what runs and watches it."""
