@@ -1,4 +1,4 @@
-"""The service's commands: `python -m service serve | verify | predict | list`."""
+"""The service's commands: `python -m service serve | verify | predict | list | key`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from contract.manifest import BundleError, load_manifest
 from service.bundles import find_bundles
+from service.keys import KeyFile, KeyFileError, draw_key
 from service.settings import ENV_PREFIX, Settings, available_cores
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -51,12 +52,18 @@ def serve(
     try:
         for folder in find_bundles(settings):
             load_manifest(folder)
-    except BundleError as error:
+        if settings.key_file is not None:
+            KeyFile(settings.key_file)
+    except (BundleError, KeyFileError) as error:
         _fail(str(error))
-    _check_port(settings)
+    for number in (settings.port, settings.admin_port):
+        if number is not None:
+            _check_port(settings, number)
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
     os.environ.setdefault("BENTOML_HOME", _state_folder(settings.port))
     os.environ.setdefault(f"{ENV_PREFIX}BUNDLES", str(settings.bundles.resolve()))
+    if settings.key_file is not None:
+        os.environ[f"{ENV_PREFIX}KEY_FILE"] = str(settings.key_file.absolute())
     command = [sys.executable, "-m", "bentoml", "serve", _TARGET, "--working-dir", str(_ROOT)]
     command += ["--host", str(settings.host), "--port", str(settings.port)]
     command += ["--timeout-graceful-shutdown", str(_CLOSING_SECONDS), "--timeout-keep-alive", str(_KEEP_ALIVE_SECONDS)]
@@ -150,6 +157,23 @@ def predict(
 
 
 @app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Whose key it is: 1 to 64 letters, digits, - or _.")],
+    tasks: Annotated[list[str] | None, typer.Option("--task", help="A task it may ask for; else all of them.")] = None,
+) -> None:
+    """Draw an API key: the key itself on standard error, to be handed on, and its line for SEQSERVE_KEY_FILE on output.
+
+    The line holds the key's hash; the key is nowhere else, and cannot be told again.
+    """
+    try:
+        drawn, line = draw_key(name, tasks or ())
+    except KeyFileError as error:
+        _fail(str(error))
+    typer.echo(f"key: {drawn}", err=True)
+    typer.echo(line)
+
+
+@app.command()
 def verify(
     bundle: Annotated[Path, typer.Argument(help="A bundle: NAME/ (its newest version) or NAME/VERSION/.")],
 ) -> None:
@@ -180,15 +204,16 @@ def _settings(given: dict[str, object] | None = None) -> Settings:
         _fail("\n".join(faults))
 
 
-def _check_port(settings: Settings) -> None:
+def _check_port(settings: Settings, port: int) -> None:
     """Tell at once what the server would tell in a stack trace."""
     family = socket.AF_INET6 if settings.host.version == 6 else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((str(settings.host), settings.port))
+            probe.bind((str(settings.host), port))
         except OSError as error:
-            _fail(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; choose another --port")
+            option = "--port" if port == settings.port else f"{ENV_PREFIX}ADMIN_PORT"
+            _fail(f"cannot listen on {settings.host} port {port}: {error.strerror}; choose another {option}")
 
 
 def _state_folder(port: int) -> str:

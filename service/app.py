@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING
 import bentoml
 
 from contract.manifest import BundleError
+from service.logs import configure_logs
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from service.api.admin import AdminPort
+    from service.tracing import Tracing
 
 _LOG = logging.getLogger("bentoml.seqserve")
 _GC_THRESHOLD = 50_000
@@ -28,6 +32,7 @@ _GC_THRESHOLD = 50_000
 _TIMEOUT_MARGIN = 1.0
 
 settings = Settings()
+configure_logs(settings.log_format)
 
 
 class _Face:
@@ -73,6 +78,8 @@ class SequenceService:
         self.life = Life()
         self._tasks: set[asyncio.Task[None]] = set()
         self._signals: set[int] = set()
+        self._tracing: Tracing | None = None
+        self._admin: AdminPort | None = None
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
@@ -84,9 +91,18 @@ class SequenceService:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         # Unheard, yet composed for every request as long as somebody might listen.
         logging.getLogger("uvicorn.access").propagate = False
-        from service.api.app import create_face
+        from service.api.app import create_admin_face, create_face
 
-        face.app = create_face(self.life, settings)
+        if settings.trace_endpoint is not None:
+            from service.tracing import start_tracing
+
+            self._tracing = start_tracing(settings.trace_endpoint)
+        face.app = create_face(self.life, settings, self._tracing)
+        if settings.admin_port is not None:
+            from service.api.admin import AdminPort
+
+            self._admin = AdminPort(create_admin_face(self.life, settings), settings.host, settings.admin_port)
+            self._admin.start()
         if settings.workers > 1:
             from service.sampling import keep_sampling
 
@@ -100,6 +116,11 @@ class SequenceService:
         """Stop the engines; what they were asked for is done, or out of time."""
         if self.life.loaded:
             await asyncio.to_thread(self.life.catalogue.close, drain=False)
+        if self._admin is not None:
+            await self._admin.stop()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.close)
+            self._tracing = None
 
     async def __is_ready__(self) -> bool:
         """Whether every model is loaded and warmed up, and new requests are taken."""

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.manifest import Precision
@@ -19,6 +19,19 @@ _OF_OTHERS = ("cache", "data")
 """Variables with our prefix that training and export read."""
 LONGEST_DEADLINE = 30.0
 """Seconds. Clients, proxies and BentoML's own timeout are set around it."""
+
+
+def _quota(text: str) -> str:
+    from throttled.exceptions import DataError
+    from throttled.rate_limiter.quota_parser import parse
+
+    try:
+        quotas = parse(text)
+    except DataError as error:
+        raise ValueError(str(error)) from None
+    if len(quotas) != 1:
+        raise ValueError(f"{text!r} is {len(quotas)} rates, give one: `100/second burst 200`")
+    return text
 
 
 class Settings(BaseSettings):
@@ -86,6 +99,18 @@ class Settings(BaseSettings):
     shutdown_grace: float = Field(default=25.0, gt=0)
     """Seconds that accepted requests may take after SIGTERM."""
 
+    key_file: Path | None = None
+    """File of API keys, each a line that `python -m service key NAME` printed; without one, no key is asked for."""
+    rate_limit: Annotated[str, AfterValidator(_quota)] | None = None
+    """Requests a worker takes of a key (without keys: of an address), such as `100/second burst 200`."""
+    admin_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port that `/metrics` is served on, and then on no other; else it is where all the rest is."""
+    log_format: Literal["text", "json"] = "text"
+    """Log lines as `text` for people or as `json` for machines."""
+    access_log: bool = False
+    """Whether each request writes a line to the log."""
+    trace_endpoint: HttpUrl | None = None
+    """Where spans are sent by OTLP over HTTP, such as `http://localhost:4318/v1/traces`; else nothing is traced."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call from a browser, or `*`; none by default."""
     docs: bool = True
@@ -95,6 +120,8 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.max_sentences > self.max_queue:
             raise ValueError(f"max_sentences {self.max_sentences} would never fit into max_queue {self.max_queue}")
+        if self.admin_port == self.port:
+            raise ValueError(f"admin_port {self.admin_port} is the port of all else")
         if self.max_upload_bytes > self.max_held_bytes:
             raise ValueError(f"max_upload_bytes {self.max_upload_bytes} is more than max_held_bytes, which all share")
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -33,14 +35,62 @@ from service.runtime.errors import RefusalError
 from service.sampling import sample
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from service.tracing import Tracing
+
 _DESCRIPTION = """\
 Sequence models with continuous batching. Errors are problem documents (RFC 9457) with a stable `type`.
 A request may shorten its deadline by `X-Request-Timeout` (seconds); replies carry an `X-Request-ID`.
 """
+_ASKED_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Traceparent",
+    "Tracestate",
+    "X-API-Key",
+    "X-Request-ID",
+    "X-Request-Timeout",
+)
+"""Headers that pages of other origins may send."""
 
 
-def create_face(life: Life, settings: Settings) -> ASGIApp:
+def create_face(life: Life, settings: Settings, tracing: Tracing | None = None) -> ASGIApp:
     """Everything that BentoML does not answer itself, behind the gate."""
+    app = _create_app()
+    add_recommend_routes(app, life, settings)
+    add_classify_routes(app, life, settings)
+    add_tag_routes(app, life, settings)
+    add_answer_routes(app, life, settings)
+    add_translate_routes(app, life, settings)
+    add_caption_routes(app, life, settings)
+    add_generate_routes(app, life, settings)
+    add_paint_routes(app, life, settings)
+    add_model_routes(app, life)
+    if settings.admin_port is None:
+        _add_metrics(app, life)
+    if settings.docs:
+        add_docs(app, settings)
+    gate = Gate(app, strict_routes(app), life, settings, tracing)
+    if not settings.cors_origins:
+        return gate
+    return CORSMiddleware(
+        gate,
+        allow_origins=settings.cors_origins,
+        allow_methods=("GET", "POST"),
+        allow_headers=_ASKED_HEADERS,
+        expose_headers=("X-Request-ID", "Retry-After", "WWW-Authenticate", SEED_HEADER),
+    )
+
+
+def create_admin_face(life: Life, settings: Settings) -> ASGIApp:
+    """What those who run the service ask for, where that has a port of its own."""
+    app = _create_app()
+    _add_metrics(app, life)
+    return Gate(app, {}, life, settings)
+
+
+def _create_app() -> FastAPI:
+    """An app without routes, whose errors are problem documents."""
     app = FastAPI(
         title="seqserve",
         version="1",
@@ -53,29 +103,8 @@ def create_face(life: Life, settings: Settings) -> ASGIApp:
         responses=problem_replies(),
     )
     app.router.route_class = StrictRoute
-    add_recommend_routes(app, life, settings)
-    add_classify_routes(app, life, settings)
-    add_tag_routes(app, life, settings)
-    add_answer_routes(app, life, settings)
-    add_translate_routes(app, life, settings)
-    add_caption_routes(app, life, settings)
-    add_generate_routes(app, life, settings)
-    add_paint_routes(app, life, settings)
-    add_model_routes(app, life)
-    _add_metrics(app, life)
-    if settings.docs:
-        add_docs(app, settings)
     _add_problems(app)
-    gate = Gate(app, strict_routes(app), life, settings)
-    if not settings.cors_origins:
-        return gate
-    return CORSMiddleware(
-        gate,
-        allow_origins=settings.cors_origins,
-        allow_methods=("GET", "POST"),
-        allow_headers=("Content-Type", "X-Request-ID", "X-Request-Timeout"),
-        expose_headers=("X-Request-ID", "Retry-After", SEED_HEADER),
-    )
+    return app
 
 
 def _add_metrics(app: FastAPI, life: Life) -> None:

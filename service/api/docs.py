@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +17,18 @@ from fastapi.staticfiles import StaticFiles
 
 from service.api.errors import MEDIA_TYPE, Problem
 from service.api.forms import MEDIA_TYPE as FORM
-from service.api.gate import SHORTEST_DEADLINE
+from service.api.gate import DOCS_URL, OPENAPI_URL, SHORTEST_DEADLINE
 from service.api.schemas.picture import FIELD
 from service.settings import Settings
 
 _ASSETS = Path(bentoml.__file__).parent / "_internal" / "server" / "static_content"
-_OPENAPI_URL = "/v1/openapi.json"
-_ASSETS_URL = "/v1/docs/assets"
+_ASSETS_URL = f"{DOCS_URL}/assets"
+_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "an API key"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "an API key"},
+}
+"""Either way to send one."""
 _ITEMS = ("text", "session", "prompt", "question")
 """Fields of requests that hold an item or a list of them, beside pictures."""
 
@@ -56,24 +64,41 @@ def problem_replies() -> dict[int | str, dict[str, Any]]:
 def add_docs(app: FastAPI, settings: Settings) -> None:
     """Serve `/v1/openapi.json` and `/v1/docs`, and lead `/` there."""
     app.mount(_ASSETS_URL, StaticFiles(directory=_ASSETS), name="assets")
+    page = get_swagger_ui_html(
+        openapi_url=OPENAPI_URL,
+        title=app.title,
+        swagger_js_url=f"{_ASSETS_URL}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_ASSETS_URL}/swagger-ui.css",
+        swagger_favicon_url=f"{_ASSETS_URL}/favicon-light-32x32.png",
+    )
+    page.headers.update(_page_headers(bytes(page.body).decode()))
 
-    @app.get(_OPENAPI_URL, include_in_schema=False, tags=["docs"])
+    @app.get(OPENAPI_URL, include_in_schema=False, tags=["docs"])
     async def openapi() -> JSONResponse:
         return JSONResponse(_describe(app, settings))
 
-    @app.get("/v1/docs", include_in_schema=False, tags=["docs"])
+    @app.get(DOCS_URL, include_in_schema=False, tags=["docs"])
     async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url=_OPENAPI_URL,
-            title=app.title,
-            swagger_js_url=f"{_ASSETS_URL}/swagger-ui-bundle.js",
-            swagger_css_url=f"{_ASSETS_URL}/swagger-ui.css",
-            swagger_favicon_url=f"{_ASSETS_URL}/favicon-light-32x32.png",
-        )
+        return page
 
     @app.get("/", include_in_schema=False, tags=["docs"])
     async def root() -> RedirectResponse:
-        return RedirectResponse("/v1/docs")
+        return RedirectResponse(DOCS_URL)
+
+
+def _page_headers(page: str) -> dict[str, str]:
+    """What a browser may do with the page: run its own scripts, the one in it among them, and ask this service."""
+    scripts = [hashlib.sha256(script.encode()).digest() for script in _SCRIPT.findall(page)]
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in scripts)
+    policy = (
+        f"default-src 'none'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return {
+        "content-security-policy": policy,
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+    }
 
 
 def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -83,6 +108,9 @@ def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, An
 def _describe(app: FastAPI, settings: Settings) -> dict[str, Any]:
     """The description; problem documents get the media type that they are sent with, which the framework cannot say."""
     description = copy.deepcopy(app.openapi())
+    if settings.key_file is not None:
+        description["components"]["securitySchemes"] = _KEYS
+        description["security"] = [{name: []} for name in _KEYS]
     schemas = description["components"]["schemas"]
     for name, schema in schemas.items():
         if name.endswith("Request"):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from service.catalogue import UnknownModelError
+from service.logs import outline
 from service.runtime.errors import EngineFailedError, RefusalError
 
 _LOG = logging.getLogger("bentoml.seqserve")
@@ -40,6 +41,9 @@ _KINDS = (
     Kind("invalid-json", 400, "The body is not JSON"),
     Kind("invalid-form", 400, "The form cannot be read"),
     Kind("invalid-header", 400, "A header cannot be understood"),
+    Kind("missing-key", 401, "An API key is needed"),
+    Kind("invalid-key", 401, "The API key is not taken"),
+    Kind("key-not-allowed", 403, "The API key is not for this"),
     Kind("not-found", 404, "There is nothing at this path"),
     Kind("unknown-model", 404, "No such model"),
     Kind("method-not-allowed", 405, "This path does not take this method"),
@@ -57,6 +61,7 @@ _KINDS = (
     Kind("beam-too-wide", 422, "The beam is too wide"),
     Kind("no-attention", 422, "The model has no attention"),
     Kind("queue-full", 429, "Too many requests are waiting"),
+    Kind("rate-limited", 429, "Too many requests were sent"),
     Kind("engine-failed", 500, "The model failed"),
     Kind("internal-error", 500, "The service failed"),
     Kind("not-ready", 503, "The service is not ready yet"),
@@ -99,19 +104,23 @@ class ClientGoneError(Exception):
 
 
 class ProblemError(Exception):
-    """A problem to be replied."""
+    """A problem to be replied, with `headers` of its own."""
 
-    def __init__(self, slug: str, detail: str, field: str | None = None, errors: list[Fault] | None = None) -> None:
+    def __init__(
+        self,
+        slug: str,
+        detail: str,
+        field: str | None = None,
+        errors: list[Fault] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.kind = KINDS[slug]
         self.detail = detail
         self.field = field
         self.errors = errors
+        retry = {"retry-after": str(_RETRY_SECONDS)} if self.kind.status in (429, 503) else {}
+        self.headers = {**retry, **(headers or {})}
         super().__init__(detail)
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Headers that go with the problem."""
-        return {"retry-after": str(_RETRY_SECONDS)} if self.kind.status in (429, 503) else {}
 
     def document(self, request_id: str | None = None) -> bytes:
         """The problem document as JSON."""
@@ -144,7 +153,7 @@ def as_problem(error: Exception, request_id: str) -> ProblemError:
         return ProblemError(error.reason, "the model failed on this request: try again, or report the request id")
     if isinstance(error, RefusalError):
         return ProblemError(error.reason, str(error), getattr(error, "field", _FIELDS.get(error.reason)))
-    _LOG.error("request %s failed", request_id, exc_info=error)
+    _LOG.error("request %s failed:\n%s", request_id, outline(error))
     return ProblemError("internal-error", "something went wrong on our side: report it with the request id")
 
 

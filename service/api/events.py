@@ -26,8 +26,8 @@ class EventStream(Response):
     """A reply that is sent event by event. Its source watches the client itself, and is closed in any case."""
 
     def __init__(self, events: AsyncIterator[bytes]) -> None:
-        # Proxies must neither keep nor collect what is meant to be seen at once.
-        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"}, media_type=MEDIA_TYPE)
+        # Proxies must not collect what is meant to be seen at once.
+        super().__init__(headers={"x-accel-buffering": "no"}, media_type=MEDIA_TYPE)
         del self.headers["content-length"]
         self._events = events
 

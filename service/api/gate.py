@@ -1,4 +1,4 @@
-"""What every request passes first: identity, readiness, limits on the body, deadline and counting.
+"""What every request passes first: identity, readiness, keys, limits on the body, deadline and counting.
 
 Pure ASGI around the app: a framework's middleware classes would cost a task and a queue for each request.
 """
@@ -12,9 +12,8 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fastapi.routing import APIRoute
 from prometheus_client import Histogram
@@ -23,14 +22,22 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.budget import Budget
+from service.api.callers import Callers
+from service.api.context import CURRENT, RequestContext
 from service.api.errors import CLIENT_GONE, ClientGoneError, ProblemError, as_problem
 from service.api.life import Life, Stage
 from service.api.route import StrictRoute
+from service.logs import log_access
 from service.metrics import REJECTED, REQUEST_DURATION
 from service.runtime.errors import DeadlineExceededError
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from service.tracing import Tracing
+
 METRICS_PATH = "/metrics"
+DOCS_URL = "/v1/docs"
+OPENAPI_URL = "/v1/openapi.json"
 SHORTEST_DEADLINE = 0.1
 """Seconds. No request is dropped sooner: what takes less is cheaper to finish than to give up."""
 _CONTEXT = "seqserve.context"
@@ -38,24 +45,16 @@ _PROCESS = uuid.uuid4().hex[:12]
 _NUMBERS = itertools.count(1)
 """Ids are counted within a process: drawing each would cost a system call, and with it the interpreter's lock."""
 _REQUEST_ID = re.compile(rb"[\w.:-]{1,128}")
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_OPEN = frozenset((METRICS_PATH, OPENAPI_URL, "/"))
+"""Answered without a key, beside the page of the description: figures, and how to ask."""
+_SAFE = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""Replies are for their client alone, and of the type they say: no page of a browser may make more of one."""
 _OUTCOMES = {429: "rejected", 503: "rejected", 504: "timeout", CLIENT_GONE: "gone"}
-
-
-@dataclass
-class RequestContext:
-    """What is known about a request beside its body. `deadline` is a `time.monotonic()` instant.
-
-    `model` is set once it is known to be one that is served; `reason` when the request is refused. `held` are the bytes
-    of its body that count towards what all may hold.
-    """
-
-    id: str
-    started: float
-    deadline: float
-    model: str = ""
-    reason: str = ""
-    status: int = 0
-    held: int = 0
 
 
 def context_of(scope: Scope) -> RequestContext:
@@ -70,12 +69,21 @@ class Gate:
     and that at 80 µs a request.
     """
 
-    def __init__(self, app: ASGIApp, routes: Mapping[str, StrictRoute], life: Life, settings: Settings) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        routes: Mapping[str, StrictRoute],
+        life: Life,
+        settings: Settings,
+        tracing: Tracing | None = None,
+    ) -> None:
         self._app = app
         self._routes = routes
         self._life = life
         self._settings = settings
         self._budget = Budget(settings.max_held_bytes)
+        self._callers = Callers(settings) if settings.key_file or settings.rate_limit else None
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; a WebSocket is refused before its handshake."""
@@ -84,13 +92,19 @@ class Gate:
             return
         headers = dict(scope["headers"])
         started = time.monotonic()
-        context = RequestContext(_request_id(headers), started, started + self._settings.deadline)
+        deadline = started + self._settings.deadline
+        context = RequestContext(_request_id(headers), started, deadline, headers.get(b"traceparent"))
         scope[_CONTEXT] = context
+        CURRENT.set(context)
+        if self._tracing is not None:
+            context.span = self._tracing.begin(headers, _method(scope))
+        # The page of the description has its own.
+        safe = () if scope["path"].startswith(DOCS_URL) else _SAFE
 
         async def identified(message: Message) -> None:
             if message["type"] == "http.response.start":
                 context.status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", context.id.encode())]
+                message["headers"] = [*message["headers"], *safe, (b"x-request-id", context.id.encode())]
                 if self._life.stage is Stage.DRAINING:
                     # Sent on a connection that stays open, a later request would find nobody.
                     message["headers"].append((b"connection", b"close"))
@@ -120,17 +134,21 @@ class Gate:
     async def _pass(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send, context: RequestContext
     ) -> None:
-        if scope["path"] != METRICS_PATH:
+        path = scope["path"]
+        route = self._routes.get(path) if scope["method"] == "POST" else None
+        if route is not None:
+            scope["route"] = route
+        if path != METRICS_PATH:
             self._check_stage()
+        if self._callers is not None and path not in _OPEN and not path.startswith(DOCS_URL):
+            self._callers.admit(scope, headers, _task(route), context)
         context.deadline = context.started + self._allowed(headers)
         if scope["method"] not in ("POST", "PUT", "PATCH"):
             await self._app(scope, receive, send)
             return
-        route = self._routes.get(scope["path"]) if scope["method"] == "POST" else None
         limit = route.longest_body(self._settings) if route else self._settings.max_body_bytes
         body = await self._body(headers, receive, context, limit)
         if route is not None:
-            scope["route"] = route
             response = await route.answer(body, Request(scope, receive))
             await response(scope, receive, send)
             return
@@ -204,19 +222,36 @@ class Gate:
     def _count(self, context: RequestContext, scope: Scope) -> None:
         # The router leaves the route it matched in the scope, and its tag is the task; BentoML leaves its mount.
         route = scope.get("route")
-        task = route.tags[0] if isinstance(route, APIRoute) else ""
+        task = _task(route)
         status = context.status
         outcome = _OUTCOMES.get(status) or ("ok" if status < 400 else "invalid" if status < 500 else "failed")
         seconds = time.monotonic() - context.started
         _duration(task, context.model, outcome).observe(seconds)
         if context.reason:
             REJECTED.labels(task, context.reason).inc()
+        if self._tracing is not None or self._settings.access_log:
+            method, path = _method(scope), route.path if isinstance(route, APIRoute) else ""
+            if context.span is not None and self._tracing is not None:
+                self._tracing.end(context.span, context, method, path, task)
+            if self._settings.access_log:
+                log_access(context, method, path, task, seconds)
 
 
 @cache
 def _duration(task: str, model: str, outcome: str) -> Histogram:
     """The histogram of these labels, all from closed sets; looking it up costs as much as observing."""
     return REQUEST_DURATION.labels(task, model, outcome)
+
+
+def _task(route: object) -> str:
+    """The tag of a route is its task."""
+    return str(route.tags[0]) if isinstance(route, APIRoute) else ""
+
+
+def _method(scope: Scope) -> str:
+    """A request's method: a client may send any word in its place."""
+    method = str(scope["method"])
+    return method if method in _METHODS else "_OTHER"
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from starlette.types import Receive
 
+from service.api.context import CURRENT
 from service.api.threads import EXPLAINING, Threads
 from service.api.waiting import gather
 from service.kinds import Model
@@ -98,6 +99,7 @@ class Job(Generic[RequestT, OutcomeT, ResultT]):
         Raises:
             DeadlineExceededError: the deadline passed over an explanation.
         """
+        CURRENT.get().outcomes = outcomes
         started = time.perf_counter()
         following = iter(outcomes)
         parts = [list(itertools.islice(following, work.rows)) for work in self.works]

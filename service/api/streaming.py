@@ -9,9 +9,10 @@ from typing import Any
 from fastapi import Request
 from pydantic import BaseModel
 
+from service.api.context import RequestContext
 from service.api.errors import CLIENT_GONE, ClientGoneError, as_problem
 from service.api.events import MEDIA_TYPE, EventStream, event, piece_event
-from service.api.gate import RequestContext, context_of
+from service.api.gate import context_of
 from service.api.job import Job
 from service.api.waiting import Progress, follow
 from service.runtime.requests import GenerateRequest, Generation

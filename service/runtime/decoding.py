@@ -204,16 +204,17 @@ class DecodingEngine:
 
     def _welcome(self, encoded: Encoded) -> None:
         """Let in those who were encoded."""
-        self._pace.encoded(len(encoded.tickets), encoded.seconds)
-        self._observer.encoded(len(encoded.tickets), encoded.cost, encoded.padding, encoded.seconds)
+        run = encoded.run
+        self._pace.encoded(run.rows, run.seconds)
+        self._observer.encoded(run.rows, encoded.cost, encoded.padding, run.seconds)
         requests = [ticket.request for ticket in encoded.tickets]
         members = [Member(r.search, r.on_tokens is not None, r.first_token, r.start) for r in requests]
         self._batch.join([ticket.number for ticket in encoded.tickets], members, encoded.values, encoded.sizes)
         for ticket in encoded.tickets:
-            ticket.admitted = encoded.started
+            ticket.run = run
             self._running[ticket.number] = ticket
             self._fresh.append(ticket)
-            self._observer.admitted(encoded.started - ticket.submitted)
+            self._observer.admitted(run.started - ticket.submitted)
 
     def _step(self) -> None:
         started = time.monotonic()
@@ -252,9 +253,11 @@ class DecodingEngine:
             self._intake.fail(ticket, EngineFailedError(f"on_tokens failed: {error}"))
 
     def _complete(self, ticket: Ticket, member: Member, ended: float) -> None:
+        assert ticket.run is not None, "a row that runs was encoded"
         generation = Generation(
             hypotheses=member.hypotheses(),
-            queue_seconds=ticket.admitted - ticket.submitted,
+            run=ticket.run,
+            queue_seconds=ticket.run.started - ticket.submitted,
             first_token_seconds=ticket.first_token - ticket.submitted,
             total_seconds=ended - ticket.submitted,
             steps=member.steps,

@@ -15,7 +15,7 @@ from contract.rows import pad_rows
 from contract.signature import Tensor
 from service.runtime.errors import EngineFailedError
 from service.runtime.intake import Admission
-from service.runtime.requests import GenerateRequest, Generation
+from service.runtime.requests import GenerateRequest, Generation, Run
 from service.runtime.search import Ints
 from service.runtime.stepper import Encoder, bucket
 
@@ -29,7 +29,8 @@ class Ticket(Admission[Generation]):
     request: GenerateRequest
     sizes: dict[str, int]
     """By named axis of the inputs."""
-    admitted: float = 0.0
+    run: Run | None = None
+    """That which encoded it."""
     first_token: float = 0.0
 
     @property
@@ -42,15 +43,13 @@ class Ticket(Admission[Generation]):
 class Encoded:
     """Tickets that were encoded together, and what their rows start from.
 
-    `values` are encode outputs and handed-on inputs, `sizes` those of each ticket by axis; `started` is a
-    `time.monotonic()` instant.
+    `values` are encode outputs and handed-on inputs, `sizes` those of each ticket by axis.
     """
 
     tickets: list[Ticket]
     values: dict[str, Any]
     sizes: dict[str, Ints]
-    started: float
-    seconds: float
+    run: Run
 
     @property
     def cost(self) -> int:
@@ -101,4 +100,4 @@ class Newcomers:
             _LOG.warning("encoding %d requests failed, trying each alone", len(tickets))
             return [encoded for ticket in tickets for encoded in self._try([ticket])]
         sizes = {axis: np.array([ticket.sizes[axis] for ticket in tickets]) for axis in tickets[0].sizes}
-        return [Encoded(tickets, values, sizes, started, time.monotonic() - started)]
+        return [Encoded(tickets, values, sizes, Run("encode", started, time.monotonic(), len(tickets)))]

@@ -18,7 +18,7 @@ from service.runtime.errors import EngineFailedError, NoAttentionError
 from service.runtime.intake import Admission, Intake
 from service.runtime.limits import check_limits, sample_row
 from service.runtime.predictor import Predictor
-from service.runtime.requests import Array, Observer, Prediction, PredictRequest
+from service.runtime.requests import Array, Observer, Prediction, PredictRequest, Run
 from service.runtime.session import InferenceSession, Provider
 
 _LOG = logging.getLogger(__name__)
@@ -173,16 +173,16 @@ class OneShotEngine:
         except Exception as error:  # noqa: BLE001 - whatever fails, the loop must go on for the others
             self._separate(tickets, error)
             return
-        ended = time.monotonic()
+        run = Run("predict", started, time.monotonic(), len(tickets))
         for ticket, outputs in zip(tickets, rows, strict=True):
-            times = started - ticket.submitted, ended - started, ended - ticket.submitted
-            self._intake.finish(ticket, Prediction(outputs, *times))
+            times = run.started - ticket.submitted, run.ended - ticket.submitted
+            self._intake.finish(ticket, Prediction(outputs, run, *times))
         # Told when the results are on their way: nobody waits for the figures.
         for ticket in tickets:
             self._observer.admitted(started - ticket.submitted)
         cost = len(tickets) * self._tariff.padded(ticket.extent for ticket in tickets).cost
         filled = sum(ticket.extent.cost for ticket in tickets)
-        self._observer.predicted(len(tickets), cost, 1.0 - filled / cost, ended - started)
+        self._observer.predicted(len(tickets), cost, 1.0 - filled / cost, run.seconds)
 
     def _separate(self, tickets: Sequence[Ticket], error: Exception) -> None:
         if len(tickets) == 1:

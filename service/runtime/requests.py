@@ -78,10 +78,29 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
+class Run:
+    """One run of a graph over a batch: its `time.monotonic()` instants, and the rows of all requests in it."""
+
+    graph: str
+    started: float
+    ended: float
+    rows: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended - self.started
+
+
+@dataclass(frozen=True)
 class Generation:
-    """The result of one request: hypotheses, best first, and where its time went, in seconds."""
+    """The result of one request: hypotheses, best first, and where its time went, in seconds.
+
+    It waited until its `run`, which encoded it.
+    """
 
     hypotheses: list[Hypothesis]
+    run: Run
     queue_seconds: float
     first_token_seconds: float
     total_seconds: float
@@ -106,12 +125,12 @@ class PredictRequest:
 class Prediction:
     """The result of one request: outputs without the rows axis, cut to the row's own sizes; and its times in seconds.
 
-    `inference_seconds` is that of the whole batch.
+    It waited until its `run`, which answered it.
     """
 
     outputs: dict[str, Array]
+    run: Run
     queue_seconds: float
-    inference_seconds: float
     total_seconds: float
 
 

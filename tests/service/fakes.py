@@ -35,7 +35,7 @@ from service.runtime.errors import (
     QueueFullError,
     ShuttingDownError,
 )
-from service.runtime.requests import Array, GenerateRequest, Generation, Hypothesis
+from service.runtime.requests import Array, GenerateRequest, Generation, Hypothesis, Run
 from service.tasks.limits import RequestLimits
 from service.tasks.translate import Translator
 
@@ -236,7 +236,7 @@ class FakeEngine(FakeQueue):
         best = Hypothesis(ids, -0.5, -0.5 * (len(ids) + 1), finished)
         other = Hypothesis(ids[:-1], -0.75, -0.75 * len(ids), finished)
         hypotheses = [best, other][: request.search.alternatives]
-        settle(ticket.future, Generation(hypotheses, 0.0, 0.001, 0.002, len(ids) + 1))
+        settle(ticket.future, Generation(hypotheses, Run("encode", 1.0, 1.001, 1), 0.0, 0.001, 0.002, len(ids) + 1))
 
 
 def settle(future: Future[Any], result: object) -> None:

@@ -29,7 +29,7 @@ from contract.text import PAD, UNK
 from service.kinds import Model
 from service.metrics import OneShotMetrics
 from service.runtime.bundle import Bundle
-from service.runtime.requests import Array, Prediction, PredictRequest
+from service.runtime.requests import Array, Prediction, PredictRequest, Run
 from service.tasks.answer import Answerer
 from service.tasks.classify import Classifier
 from service.tasks.limits import RequestLimits
@@ -60,7 +60,9 @@ class FakeOneShotEngine(FakeQueue):
         assert isinstance(request, PredictRequest)
 
     def work(self, ticket: FakeTicket) -> None:
-        settle(ticket.future, Prediction(self.answer(ticket.request.inputs), 0.001, 0.002, 0.003))
+        settle(
+            ticket.future, Prediction(self.answer(ticket.request.inputs), Run("predict", 1.0, 1.002, 1), 0.001, 0.003)
+        )
 
     def explain(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if "question_ids" in inputs:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from contract.sentences import Sentence, part_sentences, split_sentences
 from contract.text import SPECIAL_TOKENS, Encoding, TextCodec
 from service.runtime.errors import NoAttentionError, RefusalError
-from service.runtime.requests import Generation, Hypothesis
+from service.runtime.requests import Generation, Hypothesis, Run
 from service.tasks.attention import SentenceAttention, SourceToken, attention_map
 from service.tasks.errors import BadOptionError, BeamLimitError, EmptyTextError, TextTooLongError
 from service.tasks.growing import GrowingParagraph, GrowingText
@@ -35,7 +35,7 @@ def hypothesis(ids: list[int], log_probability: float, *, finished: bool = True)
 
 
 def generation(*hypotheses: Hypothesis) -> Generation:
-    return Generation(list(hypotheses), 0.0, 0.1, 0.2, 3)
+    return Generation(list(hypotheses), Run("encode", 1.0, 1.1, 1), 0.0, 0.1, 0.2, 3)
 
 
 @given(ANY_TEXT, st.sampled_from([None, "en", "de", "zh", "xx"]))
