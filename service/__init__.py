@@ -5,5 +5,6 @@
 - `api`       the HTTP face
 - `catalogue` the loaded models; `bundles` finds their folders
 - `predict`   lines through a bundle without a server
+- `keys`      API keys in a file; `logs` and `tracing`: what is told of requests
 - `app`       the BentoML service; `settings`, `metrics`: each thing declared once; `sampling` sets what gauges show
 """
