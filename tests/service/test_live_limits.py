@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -27,6 +28,7 @@ PICTURE = next((BUNDLES.parents[1] / "pictures" / "loose").glob("*.jpg"))
 
 @dataclass
 class Service:
+    supervisor: psutil.Process
     url: str
     admin: str
     home: Path
@@ -81,8 +83,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
-            with serve(home, **settings) as (_, url):
-                yield Service(url, f"http://127.0.0.1:{admin}", home, home / "keys", key, sent)
+            with serve(home, **settings) as (process, url):
+                yield Service(
+                    psutil.Process(process.pid), url, f"http://127.0.0.1:{admin}", home, home / "keys", key, sent
+                )
     finally:
         collector.shutdown()
         collector.server_close()
@@ -224,3 +228,20 @@ async def test_nothing_that_was_sent_is_in_the_log_the_figures_or_the_spans(serv
     for told_of in (log, figures, "".join(map(str, service.spans()))):
         assert SECRET.lower() not in told_of.lower()
         assert secret not in told_of
+
+
+async def test_the_port_and_its_sums_outlive_a_worker(service: Service) -> None:
+    async def count() -> float:
+        return await figure(admin, "seqserve_request_duration_seconds_count")
+
+    def running() -> list[psutil.Process]:
+        children = service.supervisor.children()
+        return [child for child in children if "_bentoml_impl.worker.service" in child.cmdline()]
+
+    async with reaching_any_worker(service.admin) as admin:
+        before = await count()
+        victim, _ = running()
+        victim.kill()
+        await asyncio.to_thread(victim.wait, TIMEOUT)
+        # What a scrape counts is itself, once it is over.
+        assert [await count() for _ in range(8)] == [before + number for number in range(1, 9)]
