@@ -180,6 +180,7 @@ async def test_nothing_that_was_sent_is_in_the_log_the_figures_or_the_spans(serv
     name, secret = service.key.split(".")
     picture = {"image": (f"{SECRET}.jpg", PICTURE.read_bytes())}
     json_type = {"content-type": "application/json"}
+    broken_form = {"content-type": f"multipart/form-data; boundary={SECRET}"}
     expected = [
         (200, await send(service, "POST", TRANSLATE, json={"text": TEXT})),
         (200, await send(service, "POST", STREAM, json={"text": TEXT})),
@@ -187,6 +188,7 @@ async def test_nothing_that_was_sent_is_in_the_log_the_figures_or_the_spans(serv
         (200, await send(service, "POST", CAPTION, files=picture)),
         (422, await send(service, "POST", CAPTION, files=picture, data={SECRET: SECRET})),
         (422, await send(service, "POST", CAPTION, files={"image": (SECRET, SECRET.encode())})),
+        (400, await send(service, "POST", CAPTION, content=f"--{SECRET}\r\n{SECRET}", headers=broken_form)),
         (422, await send(service, "POST", ANSWER, json={"story": [TEXT], "question": SECRET})),
         (422, await send(service, "POST", TRANSLATE, json={"text": f"{SECRET} " * 500})),
         (422, await send(service, "POST", TRANSLATE, json={"text": TEXT, SECRET: SECRET})),
