@@ -55,6 +55,8 @@ _SAFE = (
 )
 """Replies are for their client alone, and of the type they say: no page of a browser may make more of one."""
 _OUTCOMES = {429: "rejected", 503: "rejected", 504: "timeout", CLIENT_GONE: "gone"}
+_LIMITED = "rate-limited"
+"""The reason of a 429 that one client is at fault for, and not the service for want of replicas."""
 
 
 def context_of(scope: Scope) -> RequestContext:
@@ -225,6 +227,8 @@ class Gate:
         task = _task(route)
         status = context.status
         outcome = _OUTCOMES.get(status) or ("ok" if status < 400 else "invalid" if status < 500 else "failed")
+        if context.reason == _LIMITED:
+            outcome = "limited"
         seconds = time.monotonic() - context.started
         _duration(task, context.model, outcome).observe(seconds)
         if context.reason:

@@ -134,13 +134,20 @@ async def test_pages_of_other_origins_may_send_a_key(serve: Serve, keys: dict[st
         assert before.status_code == 200
 
 
+async def count_limited(client: httpx.AsyncClient) -> float:
+    return sample((await client.get("/metrics")).text, "seqserve_request_duration_seconds_count", outcome="limited")
+
+
 async def test_who_asks_too_often_waits_and_others_do_not(serve: Serve, keys: dict[str, str]) -> None:
     async with serve(key_file=keys["file"], rate_limit="2/hour") as client:
+        before = await count_limited(client)
         client.headers["X-API-Key"] = keys["full"]
         for _ in range(2):
             assert (await client.post(TRANSLATE, json=BODY)).status_code == 200
         refused = await client.post(TRANSLATE, json=BODY)
         check_problem(refused, "rate-limited")
+        # It is no failure of the service, and alerts do not take it for one.
+        assert await count_limited(client) == before + 1
         assert 1795 <= int(refused.headers["retry-after"]) <= 1800
         # Neither what is open nor what is refused for its key counts, and others have places of their own.
         assert (await client.get("/v1/openapi.json")).status_code == 200
