@@ -46,20 +46,26 @@ def test_what_is_applied_is_valid(overlay: list[Document]) -> None:
                 kubernetes_validate.validate(document, version, strict=True)
 
 
-def test_a_bundle_volume_replaces_the_bundles_of_the_image(tmp_path: Path) -> None:
-    base, models = (os.path.relpath(KUBERNETES / name, tmp_path.resolve()) for name in ("overlays/cpu", "models"))
-    (tmp_path / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{models}]\n")
+def test_volumes_of_bundles_and_keys_are_taken_up(tmp_path: Path) -> None:
+    base, models, keys = (
+        os.path.relpath(KUBERNETES / name, tmp_path.resolve()) for name in ("overlays/cpu", "models", "keys")
+    )
+    (tmp_path / "kustomization.yaml").write_text(f"resources: [{base}]\ncomponents: [{models}, {keys}]\n")
     documents = render(tmp_path)
     claim = only(documents, "PersistentVolumeClaim")
     deployment = only(documents, "Deployment")
     for document in (claim, deployment):
         kubernetes_validate.validate(document, VERSIONS[0], strict=True)
     pod = deployment["spec"]["template"]["spec"]
-    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "models")
-    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["models"]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert volumes["keys"]["secret"]["secretName"] == "seqserve-keys"
     (container,) = pod["containers"]
-    (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "models")
-    assert {"name": f"{ENV_PREFIX}BUNDLES", "value": mount["mountPath"]} in container["env"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    variables = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert variables[f"{ENV_PREFIX}BUNDLES"] == mounts["models"]
+    # A secret's only file bears the name of its source.
+    assert variables[f"{ENV_PREFIX}KEY_FILE"] == f"{mounts['keys']}/keys"
 
 
 def test_variables_are_settings_and_a_pod_that_ends_loses_no_request(
@@ -75,7 +81,7 @@ def test_variables_are_settings_and_a_pod_that_ends_loses_no_request(
     # Variables that tell of the Service would be taken for settings.
     assert pod["enableServiceLinks"] is False
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports["http"] == settings.port
+    assert ports == {"http": settings.port, "metrics": settings.admin_port}
 
 
 def test_probes_ask_what_the_service_answers(container: Document) -> None:
@@ -106,7 +112,7 @@ def test_devices_are_asked_for_where_they_are_used(container: Document) -> None:
     limits, requests = container["resources"]["limits"], container["resources"]["requests"]
     assert limits.get("nvidia.com/gpu") == {"cuda": "1", "cpu": None}[provider]
     assert limits["cpu"] == requests["cpu"]
-    assert {"cpu": "seqserve-cpu:", "cuda": "seqserve:"}[provider] in container["image"]
+    assert container["image"].endswith({"cpu": "-cpu", "cuda": "-gpu"}[provider])
 
 
 def test_everything_points_at_the_same_pods(overlay: list[Document]) -> None:
@@ -129,7 +135,7 @@ def test_everything_points_at_the_same_pods(overlay: list[Document]) -> None:
     assert ports[endpoint["port"]] in names
     policy = only(overlay, "NetworkPolicy")["spec"]
     allowed = [{port["port"] for port in rule["ports"]} for rule in policy["ingress"]]
-    assert allowed == [{"http"}, {ports[endpoint["port"]]}]
+    assert allowed == [{ports["http"]}, {ports[endpoint["port"]]}] == [{"http"}, {"metrics"}]
     assert policy["egress"] == []
     namespaces = {document["metadata"].get("namespace") for document in overlay if document["kind"] != "Namespace"}
     assert namespaces == {only(overlay, "Namespace")["metadata"]["name"]}
