@@ -7,14 +7,24 @@ from pathlib import Path
 from contract.manifest import MANIFEST, BundleError
 
 
-def latest_version(folder: Path) -> Path:
-    """The bundle folder to use of `NAME/`: the newest version by number, or `folder` itself if it is a bundle."""
+def bundle_versions(folder: Path) -> list[Path]:
+    """The bundle folders of `NAME/`, the newest by number first, or `folder` itself if it is a bundle.
+
+    Raises:
+        BundleError: there is none.
+    """
     if (folder / MANIFEST).is_file():
-        return folder
+        return [folder]
     versions = [path for path in folder.iterdir() if (path / MANIFEST).is_file()] if folder.is_dir() else []
-    if not versions:
+    shown = [path for path in versions if not path.name.startswith(".")]
+    if not shown:
         raise BundleError(folder, [f"neither {MANIFEST} nor a version folder with one"])
-    return max(versions, key=lambda path: _version_key(path.name))
+    return sorted(shown, key=lambda path: _version_key(path.name), reverse=True)
+
+
+def latest_version(folder: Path) -> Path:
+    """The bundle folder to use of `NAME/`: the first of `bundle_versions`."""
+    return bundle_versions(folder)[0]
 
 
 def _version_key(name: str) -> list[tuple[int, int, str]]:

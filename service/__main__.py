@@ -12,8 +12,8 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
-from contract.manifest import BundleError, load_manifest
-from service.bundles import find_bundles
+from contract.manifest import BundleError
+from service.bundles import all_faults, check_bundles, find_bundles
 from service.keys import KeyFile, KeyFileError, draw_key
 from service.settings import ENV_PREFIX, Settings, available_cores
 
@@ -50,8 +50,7 @@ def serve(
     os.environ |= {f"{ENV_PREFIX}{name}".upper(): str(value) for name, value in given.items() if value is not None}
     settings = _settings()
     try:
-        for folder in find_bundles(settings):
-            load_manifest(folder)
+        find_bundles(settings)
         if settings.key_file is not None:
             KeyFile(settings.key_file)
     except (BundleError, KeyFileError) as error:
@@ -82,20 +81,22 @@ def list_bundles(
     names = ("name", "task", "version", "precisions", "size")
     table = Table(*(Column(name, no_wrap=True) for name in names), "scores")
     try:
-        for folder in find_bundles(settings):
-            manifest = load_manifest(folder)
-            size = sum(file.bytes for file in manifest.files.values()) / 1e6
-            table.add_row(
-                manifest.name,
-                manifest.task,
-                manifest.version,
-                ", ".join(variant.precision for variant in manifest.variants),
-                f"{size:.1f} MB",
-                "\n".join(f"{score.metric} {score.value:.1f} ({score.split})" for score in manifest.scores),
-            )
+        manifests, refused = check_bundles(settings)
     except BundleError as error:
         _fail(str(error))
+    for manifest in manifests:
+        size = sum(file.bytes for file in manifest.files.values()) / 1e6
+        table.add_row(
+            manifest.name,
+            manifest.task,
+            manifest.version,
+            ", ".join(variant.precision for variant in manifest.variants),
+            f"{size:.1f} MB",
+            "\n".join(f"{score.metric} {score.value:.1f} ({score.split})" for score in manifest.scores),
+        )
     Console().print(table)
+    if refused:
+        _fail(str(all_faults(settings.bundles, refused)))
 
 
 @app.command()

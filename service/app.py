@@ -6,7 +6,6 @@ The supervisor imports this module too, so what is heavy is imported by the work
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -15,8 +14,10 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import bentoml
+import uvicorn.config
 
 from contract.manifest import BundleError
+from service.bundles import all_faults, check_bundles
 from service.logs import configure_logs
 from service.settings import Settings
 
@@ -27,35 +28,39 @@ if TYPE_CHECKING:
     from service.tracing import Tracing
 
 _LOG = logging.getLogger("bentoml.seqserve")
-_GC_THRESHOLD = 50_000
-"""Objects. BentoML keeps some of every request until its timeout, and the usual 700 would walk them all the time."""
 _TIMEOUT_MARGIN = 1.0
 
 settings = Settings()
 configure_logs(settings.log_format)
+# BentoML lets uvicorn choose what reads HTTP, and this is what it chooses from.
+uvicorn.config.HTTP_PROTOCOLS["auto"] = "service.connection:Connection"
 
 
 class _Face:
-    """The mounted app, which exists once the worker has started."""
+    """The mounted app, and the reply to `/readyz`; both exist once the worker has started."""
 
     app: ASGIApp | None = None
+    readiness: Callable[[], ASGIApp]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self.app is not None, "BentoML serves no request before its start-up hooks have run"
-        await self.app(scope, receive, send)
+        await (self.readiness() if scope["path"] == "/readyz" else self.app)(scope, receive, send)
 
 
 face = _Face()
 
 
 class _Front:
-    """Hands requests of the API to the face, past BentoML's own routing and context, of which they need nothing."""
+    """Hands requests of the API to the face, past BentoML's own routing and context, of which they need nothing.
+
+    BentoML's `/readyz` could say no more than yes and no.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ours = scope["type"] == "http" and scope["path"].startswith("/v1/")
+        ours = scope["type"] == "http" and scope["path"].startswith(("/v1/", "/readyz"))
         await (face if ours else self._app)(scope, receive, send)
 
 
@@ -81,6 +86,21 @@ class SequenceService:
         self._tracing: Tracing | None = None
         self._admin: AdminPort | None = None
 
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def check() -> None:
+        """In the supervisor, before there are workers: end where there is nothing to serve, or not all that is asked.
+
+        Raises:
+            SystemExit: with every fault.
+        """
+        try:
+            manifests, refused = check_bundles(settings)
+            if not manifests or (settings.strict and refused):
+                raise all_faults(settings.bundles, refused)
+        except BundleError as error:
+            raise SystemExit(f"seqserve: {error}") from error
+
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Put up the HTTP face and load the models behind it, so that probes are answered meanwhile."""
@@ -92,7 +112,11 @@ class SequenceService:
         # Unheard, yet composed for every request as long as somebody might listen.
         logging.getLogger("uvicorn.access").propagate = False
         from service.api.app import create_admin_face, create_face
+        from service.api.ready import readiness
+        from service.connection import Connection
 
+        Connection.head_timeout = settings.head_timeout
+        face.readiness = lambda: readiness(self.life)
         if settings.trace_endpoint is not None:
             from service.tracing import start_tracing
 
@@ -122,19 +146,21 @@ class SequenceService:
             await asyncio.to_thread(self._tracing.close)
             self._tracing = None
 
-    async def __is_ready__(self) -> bool:
-        """Whether every model is loaded and warmed up, and new requests are taken."""
-        return self.life.ready
-
     async def __is_alive__(self) -> bool:
         """Whether waiting may still help; where not, the orchestrator starts another one."""
-        return self.life.alive
+        from service.siblings import is_missed
+
+        return self.life.alive and not is_missed(settings.workers)
 
     async def _load(self) -> None:
-        from service.catalogue import load_catalogue
+        from service.catalogue import AbandonedError, load_catalogue
+        from service.heap import settle_heap
+        from service.reload import Reloader
 
         try:
-            catalogue = await asyncio.to_thread(load_catalogue, settings)
+            catalogue = await asyncio.to_thread(load_catalogue, settings, lambda: self.life.ending)
+        except AbandonedError:
+            return
         except BundleError as error:
             _LOG.error("%s", error)  # the message says it all
             self.life.fail()
@@ -142,11 +168,10 @@ class SequenceService:
             _LOG.exception("the models could not be loaded")
             self.life.fail()
         else:
-            # What is loaded stays: the collector need not look at it ever again.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(_GC_THRESHOLD, 20, 20)
+            settle_heap()
             self.life.start(catalogue)
+            if settings.reload_seconds:
+                self._spawn(Reloader(self.life, settings).run())
 
     def _drain_on(self, number: signal.Signals) -> None:
         """On a signal, finish what was accepted before the server hears of it; on its second, end at once."""

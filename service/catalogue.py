@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
+from contract.manifest import BundleError
 from contract.tasks import TaskName
-from service.bundles import find_bundles
+from service.bundles import RefusedBundle, all_faults, find_bundles, first_sound
 from service.kinds import KINDS, Kind, Model, TaskT
+from service.metrics import BUNDLE_REFUSED
 from service.runtime.bundle import open_bundle
 from service.runtime.session import configure_threads
 from service.settings import Settings
@@ -28,13 +30,25 @@ class UnknownModelError(LookupError):
 
 
 class Catalogue:
-    """Every model that is served."""
+    """Every model that is served, and the bundles that are refused. It never changes: another one takes its place.
 
-    def __init__(self, models: Iterable[Model[object]], defaults: dict[TaskName, str]) -> None:
+    Raises:
+        UnknownModelError: the default model of a task is neither served nor refused.
+    """
+
+    def __init__(
+        self,
+        models: Iterable[Model[object]],
+        defaults: dict[TaskName, str],
+        refused: Iterable[RefusedBundle] = (),
+    ) -> None:
         self._models = {model.name: model for model in models}
+        self.refused = tuple(refused)
         self._defaults = dict(defaults)
+        broken = {bundle.name for bundle in self.refused}
         for task, name in defaults.items():
-            self.pick(KINDS[task], name)
+            if name in self._models or name not in broken:
+                self.pick(KINDS[task], name)
         for model in self._models.values():
             self._defaults.setdefault(model.bundle.manifest.task, model.name)
 
@@ -69,32 +83,74 @@ class Catalogue:
     def close(self, *, drain: bool) -> None:
         """Stop every engine."""
         for model in self:
-            model.engine.close(drain=drain)
+            model.close(drain=drain)
 
 
-def load_catalogue(settings: Settings) -> Catalogue:
-    """Load and warm up every bundle of the settings' folder. Blocking.
+class AbandonedError(Exception):
+    """Nobody wants the models any more: the service is to end."""
+
+
+def load_catalogue(settings: Settings, abandoned: Callable[[], bool] = lambda: False) -> Catalogue:
+    """Load and warm up what the settings' folder holds; what is broken is refused. Blocking.
+
+    `abandoned` is asked before each model, whose loading is not broken off.
 
     Raises:
-        BundleError: a bundle is missing or broken.
+        BundleError: there is nothing to serve, or, where the settings are strict, nothing of one of the names.
         UnknownModelError: the settings' default model of a task is not there.
+        AbandonedError: `abandoned` said so.
     """
     configure_threads(settings.compute_threads)
+    found = find_bundles(settings)
+    refused = list(found.refused)
+    lost = list(found.refused)
     models: list[Model[object]] = []
     with ExitStack() as loaded:
-        for folder in find_bundles(settings):
-            models.append(load_model(folder, settings))
-            loaded.callback(models[-1].engine.close, drain=False)
-        catalogue = Catalogue(models, settings.defaults)
+        for name, folders in found.versions.items():
+            if abandoned():
+                raise AbandonedError
+            model, faulty = first_sound(name, folders, lambda folder: load_model(folder, settings))
+            refused += faulty
+            if model is None:
+                lost += faulty
+            else:
+                models.append(model)
+                loaded.callback(model.close, drain=False)
+        if not models or (settings.strict and lost):
+            raise all_faults(settings.bundles, lost)
+        catalogue = Catalogue(models, settings.defaults, refused)
         loaded.pop_all()
+    tell_refused((), refused)
     return catalogue
 
 
+def tell_refused(before: Collection[RefusedBundle], now: Collection[RefusedBundle]) -> None:
+    """Tell log and metrics which bundles are refused now, and which no longer."""
+    for bundle in before:
+        BUNDLE_REFUSED.labels(bundle.name, bundle.version).set(0)
+    for bundle in now:
+        BUNDLE_REFUSED.labels(bundle.name, bundle.version).set(1)
+        if bundle not in before:
+            _LOG.error("%s is refused:%s", bundle, "".join(f"\n  - {fault}" for fault in bundle.faults))
+
+
 def load_model(folder: Path, settings: Settings) -> Model[object]:
-    """Load and warm up one bundle."""
+    """Load and warm up one bundle.
+
+    Raises:
+        BundleError: it is not sound, or cannot run here.
+    """
     bundle = open_bundle(folder, precision=settings.precision, provider=settings.provider)
     manifest = bundle.manifest
-    model = KINDS[manifest.task].load(bundle, settings)
-    model.engine.start()
+    try:
+        model = KINDS[manifest.task].load(bundle, settings)
+        try:
+            model.start()
+        except BaseException:
+            model.close(drain=False)
+            raise
+    except Exception as error:
+        # Hashes that fit say that it is what was exported, not that this engine on this machine can run it.
+        raise BundleError(folder, [f"it cannot be loaded: {error}"]) from error
     _LOG.info("%s %s is loaded: %s on %s", manifest.name, manifest.version, bundle.variant.precision, bundle.provider)
     return model

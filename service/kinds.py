@@ -78,6 +78,16 @@ class Model(Generic[TaskT_co]):
         """Version of the bundle."""
         return self.bundle.manifest.version
 
+    def start(self) -> None:
+        """Warm up, and take requests. Blocking."""
+        self.engine.start()
+        self.metrics.loaded(True)
+
+    def close(self, *, drain: bool) -> None:
+        """Take no more requests; without `drain`, what is pending is dropped. Blocking."""
+        self.engine.close(drain=drain)
+        self.metrics.loaded(False)
+
 
 @dataclass(frozen=True)
 class Kind(Generic[TaskT_co]):

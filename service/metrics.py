@@ -102,8 +102,14 @@ GPU_MEMORY_TOTAL = Gauge(
 )
 MODEL_INFO = Gauge(
     "seqserve_model_info",
-    "1 for each model that is loaded.",
+    "1 for each model that is loaded, 0 for one that was.",
     ("model", "version", "task", "precision", "provider"),
+    multiprocess_mode="livemax",
+)
+BUNDLE_REFUSED = Gauge(
+    "seqserve_bundle_refused",
+    "1 for each bundle that is not served for its faults, 0 for one that was.",
+    ("model", "version"),
     multiprocess_mode="livemax",
 )
 
@@ -113,7 +119,7 @@ class ModelMetrics(Observer):
 
     def __init__(self, manifest: Manifest, precision: str, provider: str) -> None:
         name = manifest.name
-        MODEL_INFO.labels(name, manifest.version, manifest.task, precision, provider).set(1)
+        self._info = MODEL_INFO.labels(name, manifest.version, manifest.task, precision, provider)
         self._preprocess = PREPROCESS.labels(manifest.task, name)
         self._postprocess = POSTPROCESS.labels(manifest.task, name)
         self._queue, self._depth = QUEUE.labels(name), QUEUE_DEPTH.labels(name)
@@ -121,6 +127,10 @@ class ModelMetrics(Observer):
         self._read = TOKENS.labels(name, "input")
         for reason in _OUR_FAULTS:
             REJECTED.labels(manifest.task, reason)
+
+    def loaded(self, is_loaded: bool) -> None:
+        """Whether it is loaded: one version is until its requests are done while the next one serves already."""
+        self._info.set(is_loaded)
 
     def preprocessed(self, seconds: float, tokens: int) -> None:
         """What a request sent became this many ids."""

@@ -48,7 +48,11 @@ class Settings(BaseSettings):
     bundles: Path = SHIPPED_BUNDLES
     """Folder of bundles, `NAME/VERSION/` each."""
     versions: dict[str, str] = {}
-    """Pinned versions by name of the bundle; of the others, the newest is served."""
+    """Pinned versions by name of the bundle; of the others, what `NAME/PINNED` says, else the newest."""
+    strict: bool = False
+    """Whether a bundle with a fault ends the start; else it is refused, and the others are served."""
+    reload_seconds: float = Field(default=5.0, ge=0)
+    """Seconds between two looks for versions that came or went while the service runs; 0 never looks."""
     defaults: dict[TaskName, str] = {}
     """The model, by task, of requests that name none; else the first by name."""
 
@@ -94,6 +98,8 @@ class Settings(BaseSettings):
     """Longest text, in tokens, that is replied with an attention map."""
     deadline: float = Field(default=LONGEST_DEADLINE, gt=0, le=LONGEST_DEADLINE)
     """Seconds a request may take; a request may ask for less."""
+    head_timeout: float = Field(default=10.0, gt=0)
+    """Seconds that a client may take to send the head of a request."""
     body_timeout: float = Field(default=10.0, gt=0, le=LONGEST_DEADLINE)
     """Seconds of these that a client may take to send its body."""
     shutdown_grace: float = Field(default=25.0, gt=0)

@@ -3,7 +3,7 @@
 - `gate`       what every request passes first: identity, limits, deadline, counting, draining
 - `callers`    who may ask; `rate` how often
 - `context`    what is known about a request
-- `life`       loading, ready, draining
+- `life`       loading, ready, draining; `ready` tells the platform
 - `errors`     problem documents (RFC 9457)
 - `route`      from a body to a model, from a reply to JSON
 - `schemas`    request and reply bodies

@@ -112,7 +112,7 @@ class Gate:
                     message["headers"].append((b"connection", b"close"))
             await send(message)
 
-        self._life.enter()
+        cohort = self._life.enter()
         try:
             await self._pass(scope, headers, receive, identified, context)
         except ProblemError as refusal:
@@ -130,7 +130,7 @@ class Gate:
                     await problem.response(context.id)(scope, receive, identified)
         finally:
             self._budget.give(context.held)
-            self._life.leave()
+            cohort.leave()
             self._count(context, scope)
 
     async def _pass(

@@ -19,15 +19,43 @@ class Stage(enum.Enum):
     FAILED = "failed"
 
 
+class Cohort:
+    """The requests that came while one catalogue was served: no other request asks anything of its models."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def enter(self) -> None:
+        """A request has come."""
+        self.in_flight += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        """A request has its reply."""
+        self.in_flight -= 1
+        if not self.in_flight:
+            self._idle.set()
+
+    async def done(self) -> None:
+        """Wait until every request has its reply."""
+        await self._idle.wait()
+
+
 class Life:
     """Shared by the process's life cycle, which moves it on, and the HTTP face, which asks it. Event loop only."""
 
     def __init__(self) -> None:
         self.stage = Stage.LOADING
-        self.in_flight = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._cohort = Cohort()
+        self._earlier: set[Cohort] = set()
         self._catalogue: Catalogue | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Requests without a reply yet."""
+        return sum(cohort.in_flight for cohort in (self._cohort, *self._earlier))
 
     @property
     def loaded(self) -> bool:
@@ -46,6 +74,11 @@ class Life:
         return self.stage is Stage.READY
 
     @property
+    def ending(self) -> bool:
+        """Whether no request will be taken ever again."""
+        return self.stage is Stage.DRAINING
+
+    @property
     def alive(self) -> bool:
         """Whether it works, or may come to. While it drains, engines may have come to their regular end."""
         if self.stage is Stage.READY:
@@ -62,23 +95,26 @@ class Life:
         """The models could not be loaded."""
         self.stage = Stage.FAILED
 
-    def enter(self) -> None:
-        """A request has come."""
-        self.in_flight += 1
-        self._idle.clear()
+    def enter(self) -> Cohort:
+        """A request has come; what is returned is left again when it has its reply."""
+        self._cohort.enter()
+        return self._cohort
 
-    def leave(self) -> None:
-        """A request has its reply."""
-        self.in_flight -= 1
-        if not self.in_flight:
-            self._idle.set()
+    async def switch(self, catalogue: Catalogue) -> None:
+        """Serve from other models at once; returns when no request is at work on the earlier ones."""
+        earlier, self._cohort = self._cohort, Cohort()
+        self._catalogue = catalogue
+        self._earlier.add(earlier)
+        await earlier.done()
+        self._earlier.discard(earlier)
 
     async def drain(self, grace: float) -> bool:
         """Refuse new requests, wait until the accepted ones are done; False where `grace` seconds were not enough."""
         self.stage = Stage.DRAINING
         try:
             async with asyncio.timeout(grace):
-                await self._idle.wait()
+                for cohort in (self._cohort, *self._earlier):
+                    await cohort.done()
         except TimeoutError:
             return False
         return True

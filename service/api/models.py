@@ -81,10 +81,19 @@ class ModelDetails(ModelSummary):
     variants: list[VariantReply]
 
 
+class RefusedReply(BaseModel):
+    """A bundle that is not served for its faults; an older version of it may be."""
+
+    name: str = Field(examples=["translation-en-de"])
+    version: str = Field(description="empty where none could be chosen", examples=["2"])
+    faults: list[str] = Field(description="all that is wrong with it", examples=[["int8/step.onnx is missing"]])
+
+
 class ModelsReply(BaseModel):
     """Every model that is served."""
 
     models: list[ModelSummary]
+    refused: list[RefusedReply] = Field(description="bundles of the folder that are not served for their faults")
 
 
 def add_model_routes(app: FastAPI, life: Life) -> None:
@@ -94,7 +103,13 @@ def add_model_routes(app: FastAPI, life: Life) -> None:
     async def models() -> ModelsReply:
         """List the models that are served."""
         catalogue = life.catalogue
-        return ModelsReply(models=[_summary(model, catalogue) for model in catalogue])
+        return ModelsReply(
+            models=[_summary(model, catalogue) for model in catalogue],
+            refused=[
+                RefusedReply(name=bundle.name, version=bundle.version, faults=list(bundle.faults))
+                for bundle in catalogue.refused
+            ],
+        )
 
     @app.get("/v1/models/{name}", tags=["models"], response_model_exclude_none=True)
     async def model(name: str) -> ModelDetails:

@@ -1,0 +1,151 @@
+"""Keeps what is served in step with the bundles folder: versions that come, go or are pinned while requests are served.
+
+Every worker looks by itself. A new version is checked, loaded and warmed up beside the one that serves, which is closed
+when the requests that came before the switch have their replies. What is broken changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from contract.manifest import BundleError
+from service.api.life import Life
+from service.bundles import RefusedBundle, find_bundles, first_sound
+from service.catalogue import Catalogue, UnknownModelError, load_model, tell_refused
+from service.heap import settle_heap
+from service.kinds import Model
+from service.settings import Settings
+
+_LOG = logging.getLogger("bentoml.seqserve")
+
+ValueT = TypeVar("ValueT")
+_Models = dict[str, Model[object]]
+_Refused = dict[str, list[RefusedBundle]]
+_Print = tuple[tuple[str, int, int], ...]
+
+
+class _UnfinishedError(Exception):
+    """A folder that changed since the last look may still be written."""
+
+
+class Reloader:
+    """Changes what a service serves whose models are loaded. Names are those of the folders."""
+
+    def __init__(self, life: Life, settings: Settings) -> None:
+        self._life = life
+        self._settings = settings
+        self._models: _Models = {self._name(model.bundle.folder): model for model in life.catalogue}
+        self._refused: _Refused = {}
+        self._seen: dict[Path, _Print] = {}
+        self._known: dict[Path, tuple[_Print, tuple[str, ...]]] = {}
+        for bundle in life.catalogue.refused:
+            self._refused.setdefault(bundle.name, []).append(bundle)
+            self._known[bundle.folder] = _fingerprint(bundle.folder), bundle.faults
+        self._told = ""
+
+    async def run(self) -> None:
+        """Look again and again, for as long as the service is ready."""
+        while self._life.ready:
+            await asyncio.sleep(self._settings.reload_seconds)
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001  # whatever it is, what is served stays: the next look may do better
+                # Said once, not at every look.
+                if str(error) != self._told:
+                    foreseen = isinstance(error, BundleError | UnknownModelError | OSError)
+                    _LOG.error("what is served stays as it is: %s", error, exc_info=not foreseen)
+                self._told = str(error)
+            else:
+                self._told = ""
+
+    async def look(self) -> None:
+        """Compare what is served with the folder, and change what differs, one model at a time.
+
+        Raises:
+            BundleError: the folder is not there, or holds nothing, or not what the settings pin.
+            UnknownModelError: the settings' default model of a task would be gone.
+        """
+        found = await asyncio.to_thread(find_bundles, self._settings)
+        pinned_wrong = {bundle.name: [bundle] for bundle in found.refused}
+        gone = (self._models.keys() | self._refused.keys()) - found.versions.keys() - pinned_wrong.keys()
+        await self._serve(_without(self._models, gone), {**_without(self._refused, gone), **pinned_wrong})
+        for name, folders in found.versions.items():
+            try:
+                model, refused = await asyncio.to_thread(self._choose, name, folders)
+            except _UnfinishedError:
+                continue
+            # Where every version is broken, the one that serves is in memory still.
+            models = self._models if model is None else {**self._models, name: model}
+            await self._serve(models, {**self._refused, name: refused})
+
+    def _choose(self, name: str, folders: list[Path]) -> tuple[Model[object] | None, list[RefusedBundle]]:
+        """The model to serve, which may be the one that is served, and the versions refused before it.
+
+        Raises:
+            _UnfinishedError: the next look will tell.
+        """
+        return first_sound(name, folders, lambda folder: self._open(folder, self._models.get(name)))
+
+    def _open(self, folder: Path, current: Model[object] | None) -> Model[object]:
+        if current is not None and current.bundle.folder == folder:
+            return current
+        now = _fingerprint(folder)
+        known, faults = self._known.get(folder, (None, ()))
+        if known == now:
+            raise BundleError(folder, list(faults))
+        before, self._seen[folder] = self._seen.get(folder), now
+        if before != now:
+            raise _UnfinishedError
+        try:
+            model = load_model(folder, self._settings)
+            if current is not None and model.name != current.name:
+                model.close(drain=False)
+                raise BundleError(folder, [f"it is named {model.name!r}, and would replace {current.name!r}"])
+        except BundleError as error:
+            self._known[folder] = now, tuple(error.faults)
+            raise
+        return model
+
+    async def _serve(self, models: _Models, refused: _Refused) -> None:
+        """Switch to these models, if they are others, and close those that are no longer served."""
+        refused = {name: bundles for name, bundles in refused.items() if bundles}
+        if models == self._models and refused == self._refused:
+            return
+        served = [models[name] for name in sorted(models)]
+        catalogue = Catalogue(served, self._settings.defaults, itertools.chain(*refused.values()))
+        tell_refused(self._life.catalogue.refused, catalogue.refused)
+        leaving = [model for name, model in self._models.items() if models.get(name) is not model]
+        self._models, self._refused = models, refused
+        await self._life.switch(catalogue)
+        if leaving:
+            await _close(leaving)
+            settle_heap()
+
+    def _name(self, folder: Path) -> str:
+        return folder.relative_to(self._settings.bundles).parts[0]
+
+
+async def _close(leaving: list[Model[object]]) -> None:
+    """Close models, and keep nothing of them."""
+    while leaving:
+        model = leaving.pop()
+        await asyncio.to_thread(model.close, drain=True)
+        _LOG.info("%s %s is no longer served", model.name, model.version)
+
+
+def _without(given: Mapping[str, ValueT], names: Collection[str]) -> dict[str, ValueT]:
+    return {name: value for name, value in given.items() if name not in names}
+
+
+def _fingerprint(folder: Path) -> _Print:
+    """What changes when files of a folder do; nothing where it cannot be read, which loading it will tell."""
+    try:
+        stats = [(path, path.stat()) for path in sorted(folder.rglob("*"))]
+    except OSError:
+        return ()
+    return tuple((path.relative_to(folder).as_posix(), stat.st_size, stat.st_mtime_ns) for path, stat in stats)
