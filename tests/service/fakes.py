@@ -268,6 +268,7 @@ def make_catalogue(engine: FakeEngine, limits: RequestLimits | None = None) -> C
     for name, attention in (("echo", True), ("mute", False)):
         bundle = make_bundle(name, attention=attention)
         metrics = DecodingMetrics(bundle.manifest, "fp32", "cpu")
+        metrics.loaded(True)
         translator = Translator(bundle, engine, limits)  # type: ignore[arg-type]
         catalogue.append(Model(bundle, engine, translator, metrics))
     return Catalogue(catalogue, {})

@@ -71,6 +71,16 @@ def test_bundles_are_listed_with_what_they_hold() -> None:
     assert "accuracy 100.0 (validation)" in lines["tiny-classify"]
 
 
+def test_what_is_listed_as_broken_is_told_with_its_faults(copy: Path) -> None:
+    shutil.copytree(BUNDLES / "tiny-tag", copy.parents[1] / "tiny-tag")
+    (copy / "int8" / "step.onnx").unlink()
+    result = run("list", "--bundles", copy.parents[1])
+    assert result.exit_code == 1
+    assert "tiny-tag" in result.stdout
+    assert "tiny-en-de" not in result.stdout
+    assert "tiny-en-de 1: int8/step.onnx is missing" in result.stderr
+
+
 def test_lines_are_translated_in_their_order() -> None:
     lines = ["The man sleeps.", "", "An old cat sings on the street. It sleeps.", "The man sleeps."]
     result = run("predict", TRANSFORMER, "--beam-size", 2, text="\n".join(lines) + "\n")
@@ -226,12 +236,6 @@ class TestServe:
         assert result.exit_code == 1
         assert "a bundle is a folder NAME/VERSION/" in result.stderr
 
-    def test_a_broken_bundle(self, copy: Path) -> None:
-        (copy / "int8" / "step.onnx").unlink()
-        result = run("serve", "--bundles", copy.parents[1])
-        assert result.exit_code == 1
-        assert "int8/step.onnx is missing" in result.stderr
-
     @pytest.mark.parametrize(
         ("name", "value", "message"),
         [
@@ -241,7 +245,11 @@ class TestServe:
             ("DEADLINE", "31", "deadline: Input should be less than or equal to 30"),
             ("MAX_SENTENCES", "5000", "max_sentences 5000 would never fit into max_queue 4096"),
             ("VERSIONS", '{"other": "1"}', "a version of 'other' is pinned, but there is no such bundle"),
-            ("VERSIONS", '{"tiny-en-de": "7"}', "tiny-en-de: the pinned version 7 is not there; versions: 1"),
+            (
+                "VERSIONS",
+                '{"tiny-en-de": "7"}',
+                "tiny-en-de: version '7', pinned by the settings, is not there; versions: 1",
+            ),
         ],
     )
     def test_settings_that_do_not_fit(

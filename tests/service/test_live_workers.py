@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import json
+import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import httpx
 import psutil
@@ -12,10 +17,24 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.settings import available_memory
-from tests.service.live import BUNDLES, TIMEOUT, figure, idle, serve, until
-from tests.service.replies import STREAM, TRANSLATE
+from tests.service.live import (
+    BUNDLES,
+    TIMEOUT,
+    Peer,
+    connected,
+    connected_to,
+    figure,
+    idle,
+    raw_request,
+    serve,
+    until,
+    worker_of,
+    workers,
+)
+from tests.service.replies import STREAM, TAG, TRANSLATE
 
 TEXT = "A red child sings. An old cat sleeps. It runs!"
+LONG = {"text": "A red child sings on the street. An old cat sleeps at home! " * 60}
 ENDLESS = {"text": "A happy woman sings and sleeps and runs. " * 400, "beam_size": 16, "length_penalty": 0.1}
 
 
@@ -23,40 +42,6 @@ ENDLESS = {"text": "A happy woman sings and sleeps and runs. " * 400, "beam_size
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[psutil.Process, str]]:
     with serve(tmp_path_factory.mktemp("home"), workers="2") as (process, url):
         yield psutil.Process(process.pid), url
-
-
-def workers(supervisor: psutil.Process) -> list[psutil.Process]:
-    running = (child for child in supervisor.children() if child.status() != psutil.STATUS_ZOMBIE)
-    return [child for child in running if "_bentoml_impl.worker.service" in child.cmdline()]
-
-
-@asynccontextmanager
-async def connected_to(
-    worker: psutil.Process, supervisor: psutil.Process, url: str
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A client whose one connection this worker has accepted, once it is ready."""
-    limits = httpx.Limits(max_connections=1, keepalive_expiry=None)
-    others = [other for other in workers(supervisor) if other != worker]
-    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=limits) as client:
-
-        async def answers() -> bool:
-            try:
-                return (await client.get("/livez")).status_code == 200
-            except httpx.TransportError:
-                return False
-
-        async def ready() -> bool:
-            return (await client.get("/readyz")).status_code == 200
-
-        for other in others:
-            other.suspend()
-        try:
-            await until(answers)
-        finally:
-            for other in others:
-                other.resume()
-        await until(ready)
-        yield client
 
 
 async def samples(client: httpx.AsyncClient) -> dict[tuple[str, ...], float]:
@@ -143,3 +128,81 @@ async def test_a_worker_that_is_killed_leaves_its_counts_and_takes_its_gauges_wi
         async with connected_to(newcomer, *service) as fresh:
             assert (await fresh.post(TRANSLATE, json={"text": TEXT})).status_code == 200
             assert await translated(fresh) == await translated(client) == total + 1
+
+
+async def test_of_a_killed_worker_only_the_requests_in_flight_fail_and_it_is_started_again(
+    service: tuple[psutil.Process, str],
+) -> None:
+    supervisor, url = service
+    victim, survivor = workers(supervisor)
+    async with (
+        connected_to(victim, *service) as doomed,
+        connected_to(survivor, *service) as client,
+        AsyncExitStack() as stack,
+    ):
+        names = [worker_of(await each.get("/v1/models")) for each in (doomed, client)]
+        expected = (await client.post(TRANSLATE, json=LONG)).json()["translations"]
+        before = await figure(client, "seqserve_preprocess_duration_seconds_count")
+        peers: dict[str, list[Peer]] = {name: [] for name in names}
+        while min(map(len, peers.values())) < 4:
+            peer = Peer(*await stack.enter_async_context(connected(url)))
+            peers[await peer.worker()].append(peer)
+        lost, served = (peers[name] for name in names)
+        for path, peer in zip(itertools.cycle((TRANSLATE, STREAM)), (*lost, *served), strict=False):
+            peer.send(raw_request(path, json.dumps(LONG).encode()))
+
+        async def working() -> bool:
+            begun = await figure(client, "seqserve_preprocess_duration_seconds_count") - before
+            return begun == len(lost) + len(served)
+
+        await until(working)
+        victim.kill()
+        whole = await asyncio.gather(*(peer.rest() for peer in served))
+        assert [reply and reply["translations"] for reply in whole] == [expected] * len(served)
+        cut_off = await asyncio.gather(*(peer.rest() for peer in lost))
+        assert cut_off == [None] * len(lost), "nothing of theirs can be taken for a whole reply"
+
+    async def again() -> bool:
+        # A connection waits for the worker that will accept it: none is refused meanwhile.
+        async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT) as fresh:
+            response = await fresh.post(TRANSLATE, json={"text": TEXT})
+        if response.status_code == 503:
+            assert response.json()["type"] == "urn:seqserve:problem:not-ready"
+            return False
+        assert response.status_code == 200
+        return worker_of(response) not in names
+
+    await until(again)
+    assert len(workers(supervisor)) == 2
+    assert victim not in workers(supervisor)
+
+
+@pytest.fixture
+def contained(tmp_path: Path) -> Iterator[tuple[psutil.Process, str]]:
+    """A service that takes itself to be in a container, where nobody starts a dead worker again."""
+    shutil.copytree(BUNDLES / "tiny-tag", tmp_path / "bundles" / "tiny-tag")
+    variables = {"BENTOML_CONTAINERIZED": "true"}
+    with serve(tmp_path, tmp_path / "bundles", env=variables, workers="2") as (process, url):
+        yield psutil.Process(process.pid), url
+
+
+async def test_in_a_container_a_worker_that_is_killed_makes_the_liveness_probe_fail(
+    contained: tuple[psutil.Process, str],
+) -> None:
+    supervisor, url = contained
+    victim, survivor = workers(supervisor)
+    async with connected_to(survivor, *contained) as client:
+        victim.kill()
+
+        async def missed() -> bool:
+            return (await client.get("/livez")).status_code == 503
+
+        await until(missed)
+        assert workers(supervisor) == [survivor]
+        assert (await client.post(TAG, json={"text": "Yesterday Rosa Lind arrived."})).status_code == 200
+        survivor.kill()
+    await asyncio.to_thread(survivor.wait, TIMEOUT)
+    async with httpx.AsyncClient(base_url=url, timeout=2) as fresh:
+        with pytest.raises(httpx.TransportError):
+            await fresh.get("/livez")
+    assert workers(supervisor) == []
