@@ -21,12 +21,16 @@ class CorpusError(ValueError):
 
 @dataclass(frozen=True)
 class Corpus:
-    """Sentences in an order that says nothing about their length, and their translations where they are known."""
+    """Sentences in an order that says nothing about their length, and their translations where they are known.
+
+    `languages` are those of the sources and of the references.
+    """
 
     data: str
     split: str
     sources: list[str]
     references: list[str] | None = None
+    languages: tuple[str, str] = ("en", "de")
 
     @property
     def name(self) -> str:

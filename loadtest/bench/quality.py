@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from contract.manifest import Precision, Score, load_manifest
+from contract.manifest import Manifest, Precision, Score, load_manifest
 from contract.versions import latest_version
 from loadtest.bench.client import post_all
 from loadtest.bench.corpus import Bleu, Corpus, CorpusError
@@ -65,7 +65,7 @@ class Quality:
 def measure_quality(
     bundles: Sequence[Path], corpus: Corpus, *, report: Callable[[str], None] = lambda _: None
 ) -> Quality:
-    """Translate the corpus with the newest version of every bundle `NAME/` that translates, in each precision on CPU.
+    """Translate the corpus with the newest version of every bundle `NAME/` of its languages, in each precision on CPU.
 
     Raises:
         CorpusError: the corpus has no references.
@@ -75,7 +75,7 @@ def measure_quality(
     judged = []
     for bundle in bundles:
         manifest = load_manifest(latest_version(bundle))
-        if manifest.task != "translate":
+        if not _reads(manifest, corpus):
             continue
         for precision in (variant.precision for variant in manifest.variants if variant.provider != "cuda"):
             report(f"{manifest.name} in {precision}")
@@ -86,3 +86,10 @@ def measure_quality(
             assert bleu is not None
             judged.append(Judged(manifest.name, manifest.version, precision, bleu))
     return Quality(corpus.data, corpus.split, judged)
+
+
+def _reads(manifest: Manifest, corpus: Corpus) -> bool:
+    """Whether a bundle translates between a corpus's languages."""
+    if manifest.task != "translate":
+        return False
+    return (manifest.text.source_language, manifest.text.target_language) == corpus.languages
