@@ -1,226 +1,161 @@
-"""Traffic on a running service: `make load`, or `locust --headless --locustfile loadtest/locustfile.py [USER …]`.
+"""Traffic on a running service: `make load`, or `locust --headless --locustfile loadtest/locustfile.py --host URL`.
 
-`Reader` translates, `Critic` classifies, `Indexer` tags, `Shopper` is recommended to, `Composer` has tunes written,
-`Listener` asks about stories, `Photographer` has pictures described (made-up ones, or those of `--pictures`); where
-none is named, all of them come.
-Every reply is checked. The run fails (exit code 1) when a request does, or when the 95th percentile is above `--p95`.
-It ends by itself after a minute where no `--run-time` says otherwise, and loads no host but this one.
+A pool of users sends what is due (`loadtest.pace`): all tasks in one mix, or those of `--mix`. Every reply is checked.
+The run fails (exit code 1) where a threshold is broken, and says which; it loads no host but this one.
 """
 
 from __future__ import annotations
 
-import base64
-from functools import cache
+import json
+import sys
+import time
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
-from locust import events, task
+import gevent
+from locust import FastHttpUser, LoadTestShape, constant, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
+from locust.util.timespan import parse_timespan
 
-from loadtest.asker import Asker, wrong_text
-from loadtest.composer import Composer  # noqa: F401  # locust looks for users here
-from loadtest.listener import Listener  # noqa: F401  # and here
-from loadtest.pictures import load_pictures, multipart
+from loadtest.pace import Pace
+from loadtest.pictures import NoPicturesError
+from loadtest.report import Record
+from loadtest.shapes import SHAPES, Load, ShapeError, plan
+from loadtest.thresholds import SHIPPED, Thresholds, ThresholdsError, load_thresholds
+from loadtest.traffic.material import MaterialError, load_material
+from loadtest.traffic.memory import TOLERANCE, Memory
+from loadtest.traffic.mix import SHARES, Limits, Mix, MixError, read_shares
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-RUN_TIME = "60s"
-P95_MILLISECONDS = 1_000
+USERS, POOL, SPAWN_RATE, DURATION = 64, 16, 100, "60s"
+"""`POOL`: users for each of `--users`, where requests come whether or not those before were answered."""
 
-_CAPTIONS = (
-    "A man is riding a bicycle.",
-    "Two dogs play in the snow.",
-    "A woman in a red coat is waiting for the bus at the corner of a busy street.",
-    "Children are building a sand castle on the beach while their parents watch from under a blue umbrella.",
-    "Three musicians play for a small crowd in front of an old church.",
-    "A chef cuts vegetables.",
-)
 
-_REVIEWS = (
-    "A gripping, beautifully shot film.",
-    "The plot makes no sense and the jokes fall flat.",
-    "Slow to start, but the last half hour is worth every minute of the wait.",
-    "I have rarely seen two gifted actors so badly served by a script that never knows what it wants to be.",
-    "Funny, warm and over too soon.",
-    "Not bad, not good, just long.",
-)
-_NEWS = (
-    "Angela Merkel met the board of Siemens in Munich.",
-    "Japan began the defence of their title with a lucky 2-1 win against Syria in Abu Dhabi on Friday.",
-    "The European Commission said on Thursday that it disagreed with London. Germany had asked for advice before.",
-    "Nothing of note happened today.",
-    "Rosa Lind, who has led the bank since May, will leave for New York.",
-)
-_PICTURES = 8
-_MOST_ITEMS = 43_000
-_LONGEST_SESSION = 20
+class Run:
+    """One run: its plan, what is asked, and what is kept of it."""
+
+    def __init__(self, options: Any, host: str) -> None:
+        self.shape: str = options.load_shape
+        load = Load(options.num_users or USERS, options.rate)
+        self.phases = plan(self.shape, load, parse_timespan(options.duration))
+        closed = all(phase.users is not None for phase in self.phases)
+        self.pool = max(phase.users or 0 for phase in self.phases) if closed else POOL * load.users
+        self.thresholds: Thresholds = load_thresholds(options.thresholds)
+        limits = served(host)
+        shares = read_shares(options.mix) if options.mix else {t: n for t, n in SHARES.items() if t in limits}
+        self.mix = Mix(shares, limits, load_material(options.data), Memory(options.tolerance))
+        self.record = Record()
+        random = Random(1) if options.poisson else None  # noqa: S311  # traffic, not secrets
+        self.pace = Pace(self.phases, self.record.answered, random)
+        self.out: Path | None = options.out
+        self.begun = False
+
+
+class Everybody(LoadTestShape):
+    """Keeps all users there until the plan is through; how much they send is up to the pace."""
+
+    use_common_options = True
+    run: Run | None = None
+
+    def tick(self) -> tuple[int, float] | None:
+        assert self.run is not None
+        return None if self.run.pace.over else (self.run.pool, min(self.run.pool, SPAWN_RATE))
+
+
+class Visitor(FastHttpUser):
+    """Sends what is due next, as soon as the last reply is there."""
+
+    wait_time = constant(0)
+
+    @task
+    def ask(self) -> None:
+        """One request, timed from when it was due; a refusal, from when it was sent."""
+        run = Everybody.run
+        assert run is not None
+        question = run.mix.draw()
+        due = run.pace.take()
+        content: dict[str, Any] = {"data": question.content, "headers": {"Content-Type": question.content_type}}
+        sent = time.perf_counter()
+        with self.client.post(question.path, catch_response=True, **content) as response:
+            end = time.perf_counter()
+            status, body = response.status_code, response.content or b""
+            outcome, fault = question.judge(status, body, response.headers or {})
+            seconds = end - (sent if outcome == "refused" else due.instant)
+            response.request_meta["response_time"] = 1000 * seconds
+            if fault is not None:
+                response.failure(fault)
+            else:
+                response.success()
+            if outcome == "refused":
+                response.request_meta["name"] = f"{question.path} (refused)"
+        run.record.note(due.phase, question.task, question.path, status, outcome, seconds, fault)
+        run.pace.done()
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
-def set_bounds(parser: LocustArgumentParser, **_: Any) -> None:
-    """Let the caller say how long is too long, and end where the caller does not say when."""
-    parser.set_defaults(run_time=RUN_TIME)
-    help_text = "longest 95th percentile, in milliseconds, that passes"
-    parser.add_argument("--p95", type=int, default=P95_MILLISECONDS, help=help_text)
-    parser.add_argument("--pictures", type=Path, help="folder of pictures to have described; else made-up ones")
+def add_options(parser: LocustArgumentParser, **_: Any) -> None:
+    """What a run can be told, beside `--host` and `--users`."""
+    shape_help = "steady, step, spike, soak, or overload (ten times what it can do)"
+    parser.add_argument("--load-shape", choices=list(SHAPES), default="steady", help=shape_help)
+    parser.add_argument(
+        "--rate", type=float, help="requests a second, whatever becomes of them; else as users are free"
+    )
+    parser.add_argument("--poisson", action="store_true", default=False, help="at random instants of that rate")
+    parser.add_argument("--duration", default=DURATION, help="of the whole run, as in 90s or 10m")
+    parser.add_argument("--mix", help="tasks and their shares, as in translate=3,classify=1; else all that are served")
+    parser.add_argument("--data", type=Path, help="folder of texts, sessions and pictures; else the samples")
+    parser.add_argument("--thresholds", type=Path, default=SHIPPED, help="YAML file of what a run must keep to")
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="by which scores of one question may differ")
+    parser.add_argument("--out", type=Path, help="JSON file of what became of the requests")
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
-def refuse_other_hosts(environment: Environment, **_: Any) -> None:
-    """Load tests of what is not ours are nobody's to start by accident."""
-    host = urlsplit(environment.host or "").hostname
-    if host not in LOOPBACK:
-        raise SystemExit(f"loadtest: {environment.host!r} is not this machine; --host must be one of {LOOPBACK}")
+def prepare(environment: Environment, **_: Any) -> None:
+    """Load tests of what is not ours are nobody's to start by accident; and what cannot be run is told at once."""
+    host = environment.host or ""
+    if urlsplit(host).hostname not in LOOPBACK:
+        raise SystemExit(f"loadtest: {host!r} is not this machine; --host must be one of {LOOPBACK}")
+    try:
+        Everybody.run = Run(environment.parsed_options, host)
+    except (ShapeError, ThresholdsError, MaterialError, MixError, NoPicturesError) as error:
+        raise SystemExit(f"loadtest: {error}") from None
+    except OSError as error:
+        raise SystemExit(f"loadtest: nothing answers at {host}: {error}") from None
+
+
+@events.spawning_complete.add_listener  # type: ignore[untyped-decorator]
+def begin(**_: Any) -> None:
+    """The plan starts when everybody is there."""
+    run = Everybody.run
+    assert run is not None
+    if not run.begun:
+        run.begun = True
+        gevent.spawn(run.pace.run)
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
 def judge(environment: Environment, **_: Any) -> None:
-    """Fail the run on any failure, on a long 95th percentile, and when nothing was asked at all."""
-    total = environment.stats.total
-    longest = environment.parsed_options.p95 if environment.parsed_options else P95_MILLISECONDS
-    too_slow = (total.get_response_time_percentile(0.95) or 0) > longest
-    if total.num_requests == 0 or total.num_failures or too_slow:
-        environment.process_exit_code = 1
+    """Keep what became of the requests; fail the run, and say why, where a threshold is broken."""
+    run = Everybody.run
+    if run is None:
+        return
+    report = run.record.report(run.shape, run.phases, run.pace.rates, run.pace.unsent)
+    breaches = run.thresholds.breaches(report)
+    if not run.pace.over:
+        breaches.append("the run was ended before it was through")
+    if run.out is not None:
+        run.out.parent.mkdir(parents=True, exist_ok=True)
+        run.out.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    sys.stderr.writelines(f"loadtest: {breach}\n" for breach in breaches)
+    environment.process_exit_code = 1 if breaches else 0
 
 
-class Reader(Asker):
-    """Has captions translated."""
-
-    @task(6)
-    def translate(self) -> None:
-        """One caption with the model's default search."""
-        self._translate({"text": self.random.choice(_CAPTIONS)}, 1)
-
-    @task(3)
-    def translate_greedily(self) -> None:
-        """One caption with greedy search."""
-        self._translate({"text": self.random.choice(_CAPTIONS), "beam_size": 1}, 1)
-
-    @task(1)
-    def translate_list(self) -> None:
-        """All captions in one request."""
-        self._translate({"text": list(_CAPTIONS)}, len(_CAPTIONS))
-
-    def _translate(self, body: dict[str, Any], expected: int) -> None:
-        self.ask("/v1/translate", body, "translations", expected, wrong_text)
-
-
-class Critic(Asker):
-    """Has reviews classified."""
-
-    @task(9)
-    def classify(self) -> None:
-        """One review."""
-        self._classify({"text": self.random.choice(_REVIEWS)}, 1)
-
-    @task(1)
-    def classify_list(self) -> None:
-        """All reviews in one request."""
-        self._classify({"text": list(_REVIEWS)}, len(_REVIEWS))
-
-    def _classify(self, body: dict[str, Any], expected: int) -> None:
-        self.ask("/v1/classify", body, "predictions", expected, wrong_prediction)
-
-
-class Indexer(Asker):
-    """Looks for names in the news."""
-
-    @task(9)
-    def tag(self) -> None:
-        """One piece of news."""
-        self._tag([self.random.choice(_NEWS)])
-
-    @task(1)
-    def tag_list(self) -> None:
-        """All news in one request."""
-        self._tag(list(_NEWS))
-
-    def _tag(self, texts: list[str]) -> None:
-        whole = " ".join(texts)
-        self.ask("/v1/tag", {"text": texts}, "predictions", len(texts), lambda found: wrong_entities(found, whole))
-
-
-class Shopper(Asker):
-    """Looks at one item after the other."""
-
-    @task(6)
-    def recommend(self) -> None:
-        """What comes next in a session."""
-        self._recommend({"session": self._session()}, 1)
-
-    @task(3)
-    def recommend_new(self) -> None:
-        """What comes next that was not in the session, of some items only."""
-        candidates = [self.random.randint(1, _MOST_ITEMS) for _ in range(200)]
-        self._recommend({"session": self._session(), "candidates": candidates, "exclude_seen": True, "top_k": 5}, 1)
-
-    @task(1)
-    def recommend_list(self) -> None:
-        """Several sessions in one request."""
-        self._recommend({"session": [self._session() for _ in range(8)]}, 8)
-
-    def _session(self) -> list[int]:
-        # Of a catalogue in the order of popularity, mostly the first items are looked at.
-        length = min(1 + int(self.random.expovariate(0.25)), _LONGEST_SESSION)
-        return [1 + min(int(self.random.expovariate(0.0005)), _MOST_ITEMS - 1) for _ in range(length)]
-
-    def _recommend(self, body: dict[str, Any], expected: int) -> None:
-        most = body.get("top_k", 20)
-        self.ask("/v1/recommend", body, "recommendations", expected, lambda found: wrong_items(found, most))
-
-
-class Photographer(Asker):
-    """Has photographs described."""
-
-    def on_start(self) -> None:
-        """Take some pictures along, the same as everybody."""
-        super().on_start()
-        options = self.environment.parsed_options
-        self._pictures = photographs(options.pictures if options else None)
-
-    @task(6)
-    def caption(self) -> None:
-        """One photograph with the model's default search, uploaded by a form."""
-        self._upload([self.random.choice(self._pictures)])
-
-    @task(3)
-    def caption_greedily(self) -> None:
-        """One photograph with greedy search, in JSON."""
-        picture = base64.b64encode(self.random.choice(self._pictures)).decode()
-        self.ask("/v1/caption", {"image": picture, "beam_size": 1}, "captions", 1, wrong_text)
-
-    @task(1)
-    def caption_list(self) -> None:
-        """Several photographs in one form."""
-        self._upload(self._pictures[:3])
-
-    def _upload(self, pictures: list[bytes]) -> None:
-        content_type, body = multipart("image", pictures)
-        headers = {"Content-Type": content_type}
-        self.post("/v1/caption", "captions", len(pictures), wrong_text, data=body, headers=headers)
-
-
-@cache
-def photographs(folder: Path | None) -> list[bytes]:
-    """Pictures of a folder or made-up ones, which take a second to make."""
-    return load_pictures(_PICTURES, folder)
-
-
-def wrong_prediction(found: dict[str, Any]) -> str | None:
-    """What is wrong with a prediction."""
-    scores = [each["score"] for each in found["labels"]]
-    sound = found["label"] == found["labels"][0]["label"] and 0 < sum(scores) < 1.001
-    return None if sound and scores == sorted(scores, reverse=True) else "labels in no order, or no probabilities"
-
-
-def wrong_entities(found: dict[str, Any], text: str) -> str | None:
-    """What is wrong with the entities of a text that is part of `text`."""
-    sound = all(e["text"] in text and e["end"] - e["start"] == len(e["text"]) for e in found["entities"])
-    return None if sound else "an entity that is not in the text"
-
-
-def wrong_items(found: dict[str, Any], most: int) -> str | None:
-    """What is wrong with a recommendation of at most so many items."""
-    items = [each["item"] for each in found["items"]]
-    return None if len(set(items)) == len(items) <= most else "an item twice, or more items than asked for"
+def served(host: str) -> Limits:
+    """The tasks that are served, and what their default models take at most."""
+    with urlopen(f"{host}/v1/models") as reply:  # noqa: S310  # this machine
+        models = json.load(reply)["models"]
+    return {model["task"]: model["limits"] for model in models if model["default"]}

@@ -20,7 +20,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 _POLL_SECONDS = 0.01
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 _STOP_SECONDS = 40.0
 _OWN_SETTINGS = "SEQSERVE_"
 
@@ -57,12 +57,17 @@ class Server:
 
 
 @contextmanager
-def run_service(bundles: Sequence[Path], *options: str) -> Iterator[Server]:
-    """`python -m service serve` on bundles `NAME/`, the newest version of each, and no others."""
+def run_service(bundles: Sequence[Path], *options: str, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """`python -m service serve` on bundles `NAME/`, the newest version of each, and no others.
+
+    `settings` are the service's, by their names in lower case.
+    """
     with TemporaryDirectory() as folder:
         for bundle in bundles:
             (Path(folder) / bundle.name).symlink_to(bundle.resolve(), target_is_directory=True)
-        with run_server(["-m", "service", "serve", "--bundles", folder, "--host", HOST, *options]) as server:
+        command = ["-m", "service", "serve", "--bundles", folder, "--host", HOST, *options]
+        variables = {f"{_OWN_SETTINGS}{name.upper()}": value for name, value in (settings or {}).items()}
+        with run_server(command, variables) as server:
             yield server
 
 

@@ -1,44 +1,38 @@
-"""The load test itself: it passes on a service that answers well, and fails on any other.
+"""The load test itself: it passes on a service that answers well, and says of any other what is wrong with it.
 
 It runs in processes of its own, because locust patches the standard library of any that imports it.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
-from loadtest.bench.server import run_server
+import pytest
+
+from loadtest.bench.server import Server, run_server
+from loadtest.report import Report
+from loadtest.soak import Soaked
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCUSTFILE = ROOT / "loadtest" / "locustfile.py"
+DATA = ROOT / "tests" / "data"
+BUNDLES = DATA / "bundles" / "v1"
+SERVED = ("tiny-en-de", "tiny-classify", "tiny-tag", "tiny-items", "tiny-captions", "tiny-answers", "tiny-tunes")
+REPORTS = Path("reports") / "load"
 SERVER = """
 import http.server, json, sys
-WHO = {{"/v1/translate": "Reader", "/v1/classify": "Critic", "/v1/tag": "Indexer", "/v1/recommend": "Shopper",
-    "/v1/caption": "Photographer", "/v1/generate": "Composer", "/v1/answer": "Listener"}}
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers["Content-Type"].startswith("multipart/form-data; boundary="):
-            body = {{"image": ["a picture"] * body.count(b'name="image"')}}
-        else:
-            body = json.loads(body)
-        if self.path == "/v1/generate/midi":
-            return self.reply(b"MThd")
-        item = next(body[name] for name in ("text", "session", "image", "prompt", "question") if name in body)
-        asked = body["seed"] if "seed" in body else len(body.get("story", ()))
-        if isinstance(item, str) or "session" in body and not isinstance(item[0], list):
-            item = [item]
-        items, key = item, {{"/v1/translate": "translations", "/v1/recommend": "recommendations",
-            "/v1/caption": "captions", "/v1/generate": "generations",
-            "/v1/answer": "answers"}}.get(self.path, "predictions")
-        self.reply({{key: {reply}}})
+        texts = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
+        found = [{"label": "a", "score": 0.9, "labels": [{"label": "a", "score": 0.9}]} for _ in texts]
+        self.reply({"predictions": found[len(texts) > 1:]})
     def do_GET(self):
-        self.reply({{}})
+        self.reply({"models": [{"task": "classify", "default": True, "limits": {}}]})
     def reply(self, content):
-        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        data = json.dumps(content).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -47,88 +41,86 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[-1])), Handler).serve_forever()
 """
-GOOD = {
-    "Reader": "[{'text': i, 'score': -1.0} for i in items]",
-    "Critic": "[{'label': 'a', 'labels': [{'label': 'a', 'score': 0.9}, {'label': 'b', 'score': 0.1}]} for i in items]",
-    "Indexer": "[{'entities': [{'text': i[:5], 'start': 0, 'end': 5}]} for i in items]",
-    "Shopper": "[{'items': [{'item': 5}, {'item': 7}]} for i in items]",
-    "Photographer": "[{'text': 'a dog', 'score': -1.0} for i in items]",
-    "Listener": "[{'text': 'a', 'answers': [{'text': 'a', 'score': 0.9}], 'truncated': asked > 50} for i in items]",
-    "Composer": "[{'text': i + 'abc|', 'seed': asked + n, 'score': -1.0} for n, i in enumerate(items)]",
-}
 
 
-def load(url: str, *users: str, p95: int = 60_000) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "locust", "--headless", "--locustfile", str(LOCUSTFILE), "--host", url]
-    command += ["--users", str(len(GOOD)), "--spawn-rate", "9", "--run-time", "6s", "--p95", str(p95), *users]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+def loadtest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "loadtest", *arguments]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
 
 
-def test_a_service_that_answers_well_passes() -> None:
-    replies = ", ".join(f"{user!r}: lambda items, asked: {reply}" for user, reply in GOOD.items())
-    with run_server(["-c", SERVER.format(reply=f"{{{replies}}}[WHO[self.path]](items, asked)")]) as server:
-        result = load(server.url)
-    assert result.returncode == 0, result.stdout + result.stderr
-    tasks = ("translate", "classify", "tag", "recommend", "caption", "generate", "generate/midi", "answer")
-    assert all(f"/v1/{task}" in result.stdout + result.stderr for task in tasks)
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles")
+    for name in SERVED:
+        (folder / name).symlink_to(BUNDLES / name)
+    return folder
 
 
-def test_a_service_that_answers_badly_fails() -> None:
-    with run_server(["-c", SERVER.format(reply=GOOD["Reader"].replace("in items", "in items[1:]"))]) as server:
-        result = load(server.url, "Reader")
-    assert result.returncode == 1, result.stderr
-    assert "0 translations where 1 were asked for" in result.stdout + result.stderr
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the small models know: the data that they were trained on."""
+    folder = tmp_path_factory.mktemp("material")
+    (folder / "translate.txt").write_text((DATA / "parallel" / "test.en").read_text("utf-8"), encoding="utf-8")
+    told, asked, *_ = (DATA / "stories" / "t1_where_train.txt").read_text("utf-8").splitlines()
+    question = {"story": [told.partition(" ")[2]], "question": asked.partition(" ")[2].partition("?")[0] + "?"}
+    (folder / "answer.jsonl").write_text(json.dumps(question), encoding="utf-8")
+    (folder / "generate.jsonl").write_text('""\n', encoding="utf-8")
+    return folder
 
 
-CHECKED = [
-    ("wrong_text({'text': '', 'score': -1.0})", "an empty text"),
-    ("wrong_text({'text': 'a', 'score': 0.5})", "a score above 0"),
-    ("wrong_text({'text': 'a', 'score': -1.0})", "None"),
-    ("wrong_prediction({'label': 'a', 'labels': [L('a', 0.1), L('b', 0.9)]})", "labels in no order"),
-    ("wrong_prediction({'label': 'b', 'labels': [L('a', 0.9), L('b', 0.1)]})", "labels in no order"),
-    ("wrong_prediction({'label': 'a', 'labels': [L('a', 1.9), L('b', 0.1)]})", "no probabilities"),
-    ("wrong_prediction({'label': 'a', 'labels': [L('a', 0.9), L('b', 0.1)]})", "None"),
-    ("wrong_entities({'entities': [{'text': 'Anna', 'start': 0, 'end': 5}]}, 'Anna')", "an entity that is not in"),
-    ("wrong_entities({'entities': [{'text': 'Otto', 'start': 0, 'end': 4}]}, 'Anna')", "an entity that is not in"),
-    ("wrong_entities({'entities': [{'text': 'Anna', 'start': 0, 'end': 4}]}, 'Anna')", "None"),
-    ("wrong_passage({'text': 'a', 'score': -1.0}, 'b')", "another text of the same seed"),
-    ("wrong_passage({'text': '', 'score': -1.0}, '')", "an empty text"),
-    ("wrong_passage({'text': 'a', 'score': -1.0}, 'a')", "None"),
-    ("wrong_midi(200, b'RIFF')", "status 200"),
-    ("wrong_midi(422, b'{type: invalid-prompt}')", "status 422"),
-    ("wrong_midi(422, b'{type: invalid-tune}')", "None"),
-    ("wrong_midi(200, b'MThd')", "None"),
-    ("wrong_answer({'text': 'a', 'answers': [A('a', 0.1), A('b', 0.9)]}, False)", "answers in no order"),
-    ("wrong_answer({'text': 'a', 'answers': [A('a', 1.1)]}, False)", "no probabilities"),
-    ("wrong_answer({'text': 'b', 'answers': [A('a', 0.9)]}, False)", "not the best one"),
-    ("wrong_answer({'text': 'a', 'answers': [A('a', 0.9)]}, True)", "how much of the story"),
-    ("wrong_answer({'text': 'a', 'answers': [A('a', 0.9)], 'truncated': True}, True)", "None"),
-    ("wrong_items({'items': [{'item': 5}, {'item': 5}]}, 9)", "an item twice"),
-    ("wrong_items({'items': [{'item': 5}, {'item': 6}]}, 1)", "more items than asked for"),
-    ("wrong_items({'items': [{'item': 5}, {'item': 6}]}, 2)", "None"),
-]
+def test_a_service_is_soaked_and_its_counters_add_up(tmp_path: Path, bundles: Path, material: Path) -> None:
+    own = tmp_path / "thresholds.yaml"
+    own.write_text("default: {p95: 60000}\n", encoding="utf-8")
+    options = ["--seconds", "6", "--users", "4", "--bundles", str(bundles), "--thresholds", str(own)]
+    result = loadtest(tmp_path, "soak", *options, "--data", str(material))
+    soaked = Soaked.model_validate_json((tmp_path / REPORTS / "soaked.json").read_text("utf-8"))
+    # Of so short a run the memory says nothing.
+    assert all("memory grew by" in fault for fault in soaked.faults()), result.stdout + result.stderr
+    assert result.returncode == bool(soaked.faults())
+    assert set(soaked.sent) == {"translate", "classify", "tag", "recommend", "caption", "answer", "generate"}
+    assert soaked.sent == soaked.counted
+    assert (tmp_path / REPORTS / "soak.html").is_file()
+    assert "/v1/translate" in (tmp_path / REPORTS / "soak_stats.csv").read_text("utf-8")
 
 
-def test_every_reply_is_checked() -> None:
-    program = "from loadtest.composer import *\nfrom loadtest.listener import *\nfrom loadtest.locustfile import *\n"
-    program += "A = lambda text, score: {'text': text, 'score': score}\n"
-    program += "L = lambda label, score: {'label': label, 'score': score}\n"
-    program += "\n".join(f"print({expression})" for expression, _ in CHECKED)
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
-    for (expression, said), found in zip(CHECKED, result.stdout.splitlines(), strict=True):
-        assert said in found, expression
+@pytest.fixture(scope="module")
+def fake() -> Server:
+    with run_server(["-c", SERVER]) as server:
+        yield server
 
 
-def test_slow_replies_fail_the_run() -> None:
-    with run_server(["-c", SERVER.format(reply=GOOD["Reader"])]) as server:
-        assert load(server.url, "Reader", p95=-1).returncode == 1
+def test_a_service_that_answers_badly_fails_and_the_breach_is_named(tmp_path: Path, fake: Server) -> None:
+    options = ["--url", fake.url, "--rate", "40", "--duration", "3s", "--users", "2"]
+    result = loadtest(tmp_path, "load", "--shape", "step", *options)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "went wrong, the limit is 0.00%: 5 predictions where 6 were asked for" in result.stderr
+    report = Report.model_validate(json.loads((tmp_path / REPORTS / "step.json").read_text("utf-8")))
+    assert [phase.name for phase in report.phases if phase.judged] == [f"step {n}%" for n in (20, 40, 60, 80, 100)]
+    assert [phase.rate for phase in report.phases if phase.judged] == pytest.approx([8, 16, 24, 32, 40])
+    last = report.phase("step 100%")
+    assert last is not None
+    assert sum(endpoint.due for endpoint in last.endpoints) == pytest.approx(40 * last.seconds, abs=2)
+    assert 0 < sum(endpoint.failed for endpoint in last.endpoints) < last.seconds * 40 / 2
 
 
-def test_no_other_machine_is_loaded() -> None:
-    result = load("http://192.0.2.1:3000")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--url", "http://192.0.2.1:3000"], "is not this machine"),
+        (["--url", "http://127.0.0.1:9"], "nothing answers at http://127.0.0.1:9"),
+        (["--bundles", "nowhere"], "nowhere holds no bundles"),
+    ],
+)
+def test_a_run_that_cannot_begin_says_why(tmp_path: Path, arguments: list[str], said: str) -> None:
+    result = loadtest(tmp_path, "load", *arguments)
     assert result.returncode != 0
-    assert "is not this machine" in result.stderr
+    assert said in result.stdout + result.stderr
 
 
-def test_a_service_that_is_not_there_fails_the_run() -> None:
-    assert load("http://127.0.0.1:9").returncode == 1
+def test_options_that_mean_nothing_are_refused(tmp_path: Path, fake: Server) -> None:
+    result = loadtest(tmp_path, "load", "--url", fake.url, "--mix", "classify,tag")
+    assert result.returncode != 0
+    assert "nothing is served for tag" in result.stderr
