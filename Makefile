@@ -17,7 +17,9 @@ endif
 CONFIG :=
 RUN :=
 OUTPUT := artifacts/$(notdir $(RUN:/=))
-URL := http://127.0.0.1:3000
+URL :=
+SHAPE := steady
+RATE :=
 USERS := 64
 DURATION := 60s
 
@@ -43,7 +45,7 @@ pytest := -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup serve test test-all fuzz check train export results bench load bento no-torch
+.PHONY: help setup serve test test-all fuzz check train export results bench peers load soak bento no-torch
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -81,9 +83,15 @@ results: $(dev_ready) ## Fill docs/results.md from recorded runs (ARGS="run" tra
 bench: $(dev_ready) ## Compare the runtime with CTranslate2 on the same weights and sentences
 	$(dev_python) -m loadtest.bench $(ARGS)
 
-load: $(dev_ready) ## Put load on a running service (URL=http://127.0.0.1:3000 USERS=64 DURATION=60s)
-	.venv/bin/locust --headless --locustfile loadtest/locustfile.py --host $(URL) \
-		--users $(USERS) --spawn-rate $(USERS) --run-time $(DURATION) $(ARGS)
+peers: $(dev_ready) ## Compare the service with what a user would take in its place (ARGS="--provider cuda")
+	$(dev_python) -m loadtest.bench peers $(ARGS)
+
+load: $(dev_ready) ## Put load on a service, one started here or URL=… (SHAPE=step RATE=50 USERS=64 DURATION=60s)
+	$(dev_python) -m loadtest load $(if $(URL),--url $(URL)) --shape $(SHAPE) $(if $(RATE),--rate $(RATE)) \
+		--users $(USERS) --duration $(DURATION) $(ARGS)
+
+soak: $(dev_ready) ## Ten minutes of mixed load: memory, errors, counters (ARGS="--seconds 3600")
+	$(dev_python) -m loadtest soak $(ARGS)
 
 bento: $(builder_ready) ## Build the Bento for GPU, which runs on CPU too; DEVICE=cpu builds the small one
 	$(serve_python) -m deploy.container.build --device $(bento_device) $(ARGS)

@@ -17,7 +17,7 @@ from deploy.container.build import describe
 
 ROOT = Path(__file__).resolve().parent.parent
 VERBS = ["help", "setup", "serve", "test", "test-all", "fuzz", "check"]
-VERBS += ["train", "export", "results", "bench", "load", "bento"]
+VERBS += ["train", "export", "results", "bench", "peers", "load", "soak", "bento"]
 
 
 @pytest.fixture(scope="module")

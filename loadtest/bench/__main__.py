@@ -33,7 +33,10 @@ BundlesOption = Annotated[Path, typer.Option("--bundles", help="Folder of the bu
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the data sets; else SEQSERVE_DATA.")]
 RepeatsOption = Annotated[int, typer.Option("--repeats", min=1, help="How often each figure is measured.")]
 TRANSFORMER, SHIPPED = Path("artifacts/translation-en-de"), Path("artifacts")
-ONE_SHOT = [SHIPPED / "sentiment-bilstm", SHIPPED / "next-item"]
+COMPARED = [SHIPPED / name for name in ("translation-en-de", "sentiment-bilstm", "next-item", "captions")]
+CONNECTIONS = [1, 8, 64]
+RATES, BOUNDS = [10.0, 100.0, 1000.0], [50.0, 100.0, 250.0]
+CAPACITY_DOCUMENT = Path("docs/capacity.md")
 CAPTIONS = SHIPPED / "captions"
 
 
@@ -48,13 +51,12 @@ _Result = TypeVar("_Result", bound=Result)
 
 @app.callback(invoke_without_command=True)
 def all_of_them(context: typer.Context, data: DataOption = None) -> None:
-    """Without a command: every benchmark but `precisions`, at its usual number of repeats. About ten minutes."""
+    """Without a command: all but `peers`, `capacity`, `judge` and `precisions`. About ten minutes."""
     if context.invoked_subcommand is not None:
         return
     runtime(data=data)
     batching(data=data)
     http(data=data)
-    oneshot(data=data)
     caption()
     startup()
     if load_corpus(data).references is None:
@@ -102,20 +104,90 @@ def http(bundle: BundleOption = TRANSFORMER, data: DataOption = None, repeats: R
 
 
 @app.command()
-def oneshot(
+def peers(
     bundles: Annotated[
-        list[Path], typer.Option("--bundle", help="NAME/ of a classifier's or recommender's bundle.")
-    ] = ONE_SHOT,
+        list[Path],
+        typer.Option("--bundle", help="NAME/ of a translator's, classifier's, recommender's or captioner's."),
+    ] = COMPARED,
+    run: Annotated[
+        list[str], typer.Option("--run", help="NAME=DIR: PyTorch takes a bundle's weights from a training run.")
+    ] = [],  # noqa: B006  # typer reads it
+    provider: Annotated[str, typer.Option("--provider", help="auto, cpu or cuda, for all systems.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Of all systems; else all cores but one.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Of the service and of LitServe.")] = 1,
+    connections: Annotated[list[int], typer.Option("--connections", min=1, help="May be repeated.")] = CONNECTIONS,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Of one measurement, about.")] = 5.0,
+    pictures: Annotated[Path | None, typer.Option("--pictures", help="Folder of pictures; else made-up ones.")] = None,
     data: DataOption = None,
-    repeats: RepeatsOption = 5,
+    repeats: RepeatsOption = 3,
 ) -> None:
-    """Compare /v1/classify and /v1/recommend with the same graphs behind other servers."""
-    from loadtest.bench.oneshot import measure_oneshot
+    """Compare the service with what a user would take in its place, on the same weights. Half an hour."""
+    from contract.versions import latest_version
+    from loadtest.bench.gpu import name_gpus
+    from loadtest.bench.peer_tables import Peers, draw_peers
+    from loadtest.bench.peers import measure_task
+    from loadtest.bench.systems import Conditions
+    from service.runtime.session import resolve_provider
 
-    def run(report: Callable[[str], None]) -> Result:
-        return measure_oneshot([_open(each) for each in bundles], load_corpus(data), repeats=repeats, report=report)
+    resolved = resolve_provider(provider)
+    conditions = Conditions(
+        provider=resolved,
+        threads=threads or max(1, describe_machine().cores // workers - 1),
+        workers=workers,
+        runs={name: Path(folder) for name, _, folder in (each.partition("=") for each in run)},
+    )
 
-    _publish("oneshot", run)
+    def measure(report: Callable[[str], None]) -> Peers:
+        corpus = load_corpus(data)
+        tasks = [
+            measure_task(
+                latest_version(bundle),
+                corpus,
+                conditions,
+                connections=sorted(connections),
+                seconds=seconds,
+                repeats=repeats,
+                pictures=pictures,
+                report=report,
+            )
+            for bundle in bundles
+        ]
+        device = name_gpus() if resolved == "cuda" else None
+        return Peers(device or f"CPU, {conditions.threads} compute thread(s)", tasks)
+
+    draw_peers(_publish("peers", measure))
+
+
+@app.command()
+def capacity(
+    bundles: Annotated[list[Path], typer.Option("--bundle", help="NAME/ of a bundle of those tasks.")] = COMPARED,
+    rates: Annotated[list[float], typer.Option("--rate", help="Requests a second to plan for.")] = RATES,
+    bounds: Annotated[list[float], typer.Option("--bound", help="Milliseconds, of 99 of 100 requests.")] = BOUNDS,
+    provider: Annotated[str, typer.Option("--provider", help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Compute threads of a replica.")] = 1,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Of one measurement, about.")] = 20.0,
+    pictures: Annotated[Path | None, typer.Option("--pictures", help="Folder of pictures; else made-up ones.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Measure what a replica can do, hold the simulation against random arrivals, and count the replicas needed."""
+    from contract.versions import latest_version
+    from loadtest.bench.sizing import Sizing, size
+    from loadtest.bench.systems import Conditions
+    from service.runtime.session import resolve_provider
+
+    conditions = Conditions(provider=resolve_provider(provider), threads=threads)
+
+    def measure(report: Callable[[str], None]) -> Sizing:
+        corpus = load_corpus(data)
+        sized = [
+            size(latest_version(bundle), corpus, conditions, seconds=seconds, pictures=pictures, report=report)
+            for bundle in bundles
+        ]
+        return Sizing(sized, sorted(rates), sorted(bounds))
+
+    _publish("capacity", measure, CAPACITY_DOCUMENT)
 
 
 @app.command()
@@ -168,14 +240,14 @@ def precisions(bundles: Annotated[Path, typer.Option("--bundles")], data: DataOp
     _publish("precisions", lambda report: measure_quality(_names(bundles), load_corpus(data), report=report))
 
 
-def _publish(name: str, run: Callable[[Callable[[str], None]], _Result]) -> _Result:
+def _publish(name: str, run: Callable[[Callable[[str], None]], _Result], document: Path = DOCUMENT) -> _Result:
     """Run a benchmark under a status line; show, save and document its result."""
     machine = describe_machine()
     try:
         with console.status(name) as status:
             result = run(lambda text: status.update(f"{name}: {text}"))
         save_json(name, machine, result)
-        fill_document(DOCUMENT, name, machine, result.tables())
+        fill_document(document, name, machine, result.tables())
     except (BundleError, CorpusError, MarkerError, NoPicturesError) as error:
         console.print(f"bench: {error}", style="red", highlight=False)
         raise typer.Exit(1) from None

@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from loadtest.bench.client import post_all
 from loadtest.bench.figures import Figures
 from loadtest.bench.measure import Spread, percentile
-from loadtest.bench.server import Server, is_ready, run_server, run_service
+from loadtest.bench.server import Server
+from loadtest.bench.systems import Conditions, run_system
+from loadtest.bench.systems import System as Serving
 from loadtest.bench.table import Table
 from loadtest.pictures import load_pictures, multipart
 from service.runtime.bundle import Bundle
@@ -23,7 +26,6 @@ CONNECTIONS = 16
 _PICTURES, _ALONE, _WARM_UP = 800, 60, 64
 _DIFFERENT = 24
 """Pictures, sent again and again."""
-_PROBES = 50
 
 
 @dataclass(frozen=True)
@@ -162,22 +164,10 @@ def measure_captions(
 
 @contextmanager
 def _run(bundle: Bundle, system: System) -> Iterator[Server]:
-    workers = "--workers", str(system.workers)
-    if system.encode_rows is None:
-        with run_service([bundle.folder.parent], *workers) as server:
-            _await_all(server, system.workers)
-            yield server
-        return
-    command = ["-m", "loadtest.bench.rivals.lit", str(bundle.folder.resolve()), *workers]
-    with run_server([*command, "--encode-rows", str(system.encode_rows)]) as server:
+    framework: Literal["seqserve", "lit"] = "seqserve" if system.encode_rows is None else "lit"
+    conditions = Conditions(workers=system.workers, encode_rows=system.encode_rows or 1)
+    with run_system(Serving(system.name, framework), bundle.folder, conditions) as server:
         yield server
-
-
-def _await_all(server: Server, workers: int) -> None:
-    """Wait until every worker is ready: each new connection is answered by any of them."""
-    in_a_row = 0
-    while in_a_row < _PROBES * (workers - 1):
-        in_a_row = in_a_row + 1 if is_ready(server.port) else 0
 
 
 def _together(server: Server, route: str, pictures: list[bytes]) -> tuple[float, ...]:

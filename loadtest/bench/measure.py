@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
-_ENGINES = ("onnxruntime", "ctranslate2", "bentoml", "starlette", "litserve", "numpy")
+_ENGINES = ("onnxruntime", "ctranslate2", "bentoml", "starlette", "litserve", "torch", "numpy")
 
 
 @dataclass(frozen=True)

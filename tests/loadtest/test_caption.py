@@ -10,8 +10,8 @@ from loadtest.bench.caption import Alone, Captions, Served, System, measure_capt
 from loadtest.bench.engine import open_on_one_core, run_closed_loop, start_engine
 from loadtest.bench.figures import Figures
 from loadtest.bench.measure import Spread
-from loadtest.bench.rivals.captions import PlainCaptioner
-from loadtest.bench.rivals.lit import CaptionApi
+from loadtest.bench.rivals.lit import PlainApi
+from loadtest.bench.rivals.options import open_model, parse_options
 from loadtest.pictures import make_photograph
 from service.runtime.requests import GenerateRequest, Search
 
@@ -20,11 +20,11 @@ CAPTIONER = Path(__file__).resolve().parents[1] / "data" / "bundles" / "v1" / "t
 
 def test_a_rival_writes_what_the_engine_writes() -> None:
     bundle = open_on_one_core(CAPTIONER)
-    rival = PlainCaptioner(bundle.folder, encode_rows=2)
+    rival = open_model(parse_options(None, [str(CAPTIONER), "--encode-rows", "2"]))
     pictures = [rival.read(make_photograph(seed, 64, 48)) for seed in range(5)]
     engine = start_engine(bundle)
     search = Search(max_length=bundle.manifest.limits.of("target"))
-    expected = run_closed_loop(engine, [GenerateRequest({"pixels": each}, search) for each in pictures], 5)
+    expected = run_closed_loop(engine, [GenerateRequest(each, search) for each in pictures], 5)
     engine.close()
     assert rival.run(pictures) == [generation.hypotheses[0].token_ids for generation in expected]
     assert rival.write([]) == {"captions": [{"text": ""}]}
@@ -77,12 +77,13 @@ class Upload(NamedTuple):
 
 
 def test_litserve_is_given_files_and_gives_replies_in_order() -> None:
-    api = CaptionApi(open_on_one_core(CAPTIONER).folder, encode_rows=4)
+    options = parse_options(None, [str(CAPTIONER)])
+    api = PlainApi(options, batch=4)
     api.setup("cpu")
     files = [make_photograph(seed, 64, 48) for seed in range(3)]
     inputs = [api.decode_request({"image": Upload(io.BytesIO(file))}) for file in files]
     found = [api.encode_response(ids) for ids in api.unbatch(api.predict(api.batch(inputs)))]
-    rival = PlainCaptioner(open_on_one_core(CAPTIONER).folder, encode_rows=1)
+    rival = open_model(options)
     assert found == [rival.write(*rival.run([rival.read(file)])) for file in files]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtest.bench.client import ReplyError, _post_all
+from loadtest.bench.client import ReplyError, _post_all, _post_at
 from loadtest.bench.server import ServerError, run_server
 
 SERVER = """
@@ -69,10 +69,23 @@ async def test_replies_stand_in_the_order_of_the_requests() -> None:
     assert sum(exchange.latencies) <= 8 * exchange.seconds
 
 
+async def test_requests_at_instants_do_not_wait_for_those_before() -> None:
+    bodies = [b"x" * (1 + index % 5) for index in range(30)]
+    most: list[int] = []
+    async with echo(most=most) as url:
+        exchange = await _post_at(url, bodies, [0.0] * 20 + [0.05] * 10, "application/json")
+    assert exchange.replies == bodies
+    assert max(most) > 1
+    assert exchange.seconds >= 0.05
+    assert min(exchange.latencies) > 0
+
+
 async def test_anything_but_200_is_an_error() -> None:
     async with echo(b"429 Too Many Requests") as url:
         with pytest.raises(ReplyError, match=r'answered 429: {"text": "a"}$'):
             await _post_all(url, [b'{"text": "a"}'], 1, "application/json")
+        with pytest.raises(ReplyError, match="answered 429"):
+            await _post_at(url, [b"{}"] * 3, [0.0, 0.0, 0.1], "application/json")
 
 
 async def test_a_connection_that_is_closed_is_an_error() -> None:

@@ -49,7 +49,15 @@ def test_cpu_time_passes_while_one_computes() -> None:
 def test_the_machine_is_described_by_what_explains_the_numbers() -> None:
     machine = describe_machine()
     assert machine.cores >= 1
-    assert set(machine.libraries) == {"onnxruntime", "ctranslate2", "bentoml", "starlette", "litserve", "numpy"}
+    assert set(machine.libraries) == {
+        "onnxruntime",
+        "ctranslate2",
+        "bentoml",
+        "starlette",
+        "litserve",
+        "torch",
+        "numpy",
+    }
 
 
 def test_a_table_is_written_as_markdown() -> None:
@@ -72,7 +80,7 @@ def test_results_replace_what_stood_between_their_markers(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["runtime", "batching", "http", "oneshot", "caption", "startup", "quality", "judge", "precisions"]
+    "name", ["runtime", "batching", "http", "peers", "caption", "startup", "quality", "judge", "precisions"]
 )
 def test_the_document_has_a_place_for_every_result(tmp_path: Path, name: str) -> None:
     copy = tmp_path / "results.md"

@@ -1,13 +1,11 @@
-"""The graph behind a bare Starlette app: what is left when everything is left out.
+"""A model behind a bare Starlette app: what is left when everything is left out.
 
 `python -m loadtest.bench.rivals.bare BUNDLE --port N`
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
@@ -15,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from loadtest.bench.rivals.options import open_model, parse_options
 from loadtest.bench.rivals.plain import Plain
 
 
 def create_app(model: Plain) -> Starlette:
-    """`POST /predict` with `{"asked": …}`: one request, one run of the graph, on the thread that reads and writes."""
+    """`POST /predict` with `{"asked": …}`: one request, one run of the model, on the thread that reads and writes."""
 
     async def predict(request: Request) -> Response:
         asked = json.loads(await request.body())["asked"]
@@ -32,8 +31,5 @@ def create_app(model: Plain) -> Starlette:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--port", type=int, required=True)
-    options = parser.parse_args()
-    uvicorn.run(create_app(Plain(options.bundle)), port=options.port, log_level="error", access_log=False)
+    options = parse_options(__doc__)
+    uvicorn.run(create_app(open_model(options)), port=options.port, log_level="error", access_log=False)

@@ -1,16 +1,15 @@
-"""A bundle's graphs behind LitServe, with its batching on: `python -m loadtest.bench.rivals.lit BUNDLE --port N`."""
+"""A model behind LitServe, with its batching on: `python -m loadtest.bench.rivals.lit BUNDLE --port N`."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from typing import Any
 
 import litserve
 
-from contract.images import Pixels
 from contract.manifest import load_manifest
-from contract.rows import Row
-from loadtest.bench.rivals.captions import Ids, PlainCaptioner
+from contract.versions import latest_version
+from loadtest.bench.rivals.options import open_model, parse_options
 from loadtest.bench.rivals.plain import Plain
 
 _BATCH, _PICTURES = 32, 16
@@ -18,54 +17,29 @@ _WAIT_SECONDS = 0.005
 
 
 class PlainApi(litserve.LitAPI):  # type: ignore[misc]
-    """LitServe's own hooks around a `Plain` model.
+    """LitServe's own hooks around a model.
 
     Two are without types, as in its documentation: where there are any, it validates what comes and goes, at a price.
     """
 
-    def __init__(self, bundle: Path) -> None:
-        super().__init__(max_batch_size=_BATCH, batch_timeout=_WAIT_SECONDS)
-        self._bundle = bundle
+    def __init__(self, options: argparse.Namespace, batch: int) -> None:
+        super().__init__(max_batch_size=batch, batch_timeout=_WAIT_SECONDS)
+        self._options = options
 
     def setup(self, device: str) -> None:
-        self._model = Plain(self._bundle)
+        self._model: Plain = open_model(self._options)
 
     def decode_request(self, request):  # type: ignore[no-untyped-def]
-        return self._model.read(request["asked"])
+        # A form holds a file.
+        return self._model.read(request["image"].file.read() if "image" in request else request["asked"])
 
-    def batch(self, inputs: list[Row]) -> list[Row]:
+    def batch(self, inputs: list[Any]) -> list[Any]:
         return inputs
 
-    def predict(self, x: list[Row]) -> list[Row]:
+    def predict(self, x: list[Any]) -> Any:
         return self._model.run(x)
 
-    def unbatch(self, output: list[Row]) -> list[Row]:
-        return output
-
-    def encode_response(self, output):  # type: ignore[no-untyped-def]
-        return self._model.write(output)
-
-
-class CaptionApi(litserve.LitAPI):  # type: ignore[misc]
-    """LitServe's own hooks around a `PlainCaptioner`; see `PlainApi`."""
-
-    def __init__(self, bundle: Path, encode_rows: int) -> None:
-        super().__init__(max_batch_size=_PICTURES, batch_timeout=_WAIT_SECONDS)
-        self._bundle, self._encode_rows = bundle, encode_rows
-
-    def setup(self, device: str) -> None:
-        self._model = PlainCaptioner(self._bundle, self._encode_rows)
-
-    def decode_request(self, request):  # type: ignore[no-untyped-def]
-        return self._model.read(request["image"].file.read())
-
-    def batch(self, inputs: list[Pixels]) -> list[Pixels]:
-        return inputs
-
-    def predict(self, x: list[Pixels]) -> list[Ids]:
-        return self._model.run(x)
-
-    def unbatch(self, output: list[Ids]) -> list[Ids]:
+    def unbatch(self, output: list[Any]) -> list[Any]:
         return output
 
     def encode_response(self, output):  # type: ignore[no-untyped-def]
@@ -73,17 +47,11 @@ class CaptionApi(litserve.LitAPI):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--encode-rows", type=int, default=1)
-    options = parser.parse_args()
-    captions = load_manifest(options.bundle).task == "caption"
-    api = CaptionApi(options.bundle, options.encode_rows) if captions else PlainApi(options.bundle)
+    options = parse_options(__doc__)
+    captions = load_manifest(latest_version(options.bundle)).task == "caption"
     # Its faster way between its processes.
     server = litserve.LitServer(
-        api,
+        PlainApi(options, _PICTURES if captions else _BATCH),
         accelerator="cpu",
         workers_per_device=options.workers,
         healthcheck_path="/readyz",
