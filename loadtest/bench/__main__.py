@@ -24,6 +24,7 @@ from loadtest.bench.results import DOCUMENT, REPORTS, fill_document, save_json
 from loadtest.bench.table import Table
 from loadtest.pictures import NoPicturesError
 from service.runtime.bundle import Bundle
+from service.runtime.session import ProviderChoice
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console()
@@ -112,7 +113,7 @@ def peers(
     run: Annotated[
         list[str], typer.Option("--run", help="NAME=DIR: PyTorch takes a bundle's weights from a training run.")
     ] = [],  # noqa: B006  # typer reads it
-    provider: Annotated[str, typer.Option("--provider", help="auto, cpu or cuda, for all systems.")] = "auto",
+    provider: Annotated[ProviderChoice, typer.Option("--provider", help="Of all systems.")] = "auto",
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Of all systems; else all cores but one.")
     ] = None,
@@ -165,7 +166,7 @@ def capacity(
     bundles: Annotated[list[Path], typer.Option("--bundle", help="NAME/ of a bundle of those tasks.")] = COMPARED,
     rates: Annotated[list[float], typer.Option("--rate", help="Requests a second to plan for.")] = RATES,
     bounds: Annotated[list[float], typer.Option("--bound", help="Milliseconds, of 99 of 100 requests.")] = BOUNDS,
-    provider: Annotated[str, typer.Option("--provider", help="auto, cpu or cuda.")] = "auto",
+    provider: Annotated[ProviderChoice, typer.Option("--provider", help="Of the replica.")] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=1, help="Compute threads of a replica.")] = 1,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Of one measurement, about.")] = 20.0,
     pictures: Annotated[Path | None, typer.Option("--pictures", help="Folder of pictures; else made-up ones.")] = None,

@@ -19,6 +19,8 @@ TARGETS = {"translate": 1.5, "caption": 1.5, "classify": 1.2, "recommend": 1.2}
 """How many times the throughput of the best peer is wanted at the most connections."""
 ALONE = 0.9
 """And at one connection."""
+_FEW = 100
+"""Requests a second below which a digit more is shown."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def _rows(served: Served, watched: bool) -> Iterator[tuple[str, ...]]:
         yield (
             served.system,
             str(point.connections),
-            f"{rate.median:,.0f} ({rate.lowest:,.0f}–{rate.highest:,.0f})",
+            f"{_rate(rate.median)} ({_rate(rate.lowest)}–{_rate(rate.highest)})",
             *(f"{1000 * spread.median:,.2f}" for spread in times),
             f"{point.spread('resident_bytes').median / 1e6:,.0f}",
             same,
@@ -104,6 +106,10 @@ def _target_row(task: Task, ours: Served, peers: list[Served], connections: int,
     verdict = "met" if short <= 0 else f"**missed by {short:.2f}×**"
     shown = f"{ratio.median:.2f}× ({ratio.lowest:.2f}–{ratio.highest:.2f})"
     return (*place, best, shown, f"{target:.2f}×", verdict)
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.1f}" if value < _FEW else f"{value:,.0f}"
 
 
 def _plain(text: str) -> str:

@@ -51,7 +51,7 @@ def test_the_tables_show_every_system_and_name_each_missed_target() -> None:
     gone = Served("gone", [Point(1), Point(64)], missing="no | torch")
     task, targets = Peers("CPU", [Task("translate", "small", [ours, fast, slow, gone])]).tables()
     assert task.caption.startswith("/v1/translate on small, CPU; medians of 2 runs")
-    assert task.rows[0] == ("seqserve", "1", "11 (10–12)", "10.00", "20.00", "30.00", "4.00", "200", "100%")
+    assert task.rows[0] == ("seqserve", "1", "11.0 (10.0–12.0)", "10.00", "20.00", "30.00", "4.00", "200", "100%")
     assert task.rows[-1] == ("gone: cannot run here (no / torch)", *"–" * 8)
     assert len(task.rows) == 7
     assert targets.rows == [
