@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,13 +92,19 @@ class _Files:
 
     def pictures(self) -> list[bytes]:
         if self._folder is None or not (self._folder / _PICTURES).is_dir():
-            return load_pictures(_MADE_UP)
+            return _made_up()
         self._used = True
         return load_pictures(_MOST, self._folder / _PICTURES)
 
     def check_used(self) -> None:
         if not self._used:
             raise MaterialError(f"{self._folder} holds nothing to ask about: it should have translate.txt or the like")
+
+
+@cache
+def _made_up() -> list[bytes]:
+    """Pictures that are made up, which takes a second."""
+    return load_pictures(_MADE_UP)
 
 
 def _read(path: Path, parse: Callable[[str], _Item]) -> list[_Item]:
