@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 
 _THRESHOLD = 50_000
@@ -16,3 +17,10 @@ def settle_heap() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_THRESHOLD, 20, 20)
+
+
+def give_back() -> None:
+    """Return freed memory to the system. glibc keeps it, and over many versions of a model it adds up. Blocking."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

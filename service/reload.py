@@ -17,7 +17,7 @@ from contract.manifest import BundleError
 from service.api.life import Life
 from service.bundles import RefusedBundle, find_bundles, first_sound
 from service.catalogue import Catalogue, UnknownModelError, load_model, tell_refused
-from service.heap import settle_heap
+from service.heap import give_back, settle_heap
 from service.kinds import Model
 from service.settings import Settings
 
@@ -124,6 +124,7 @@ class Reloader:
         await self._life.switch(catalogue)
         if leaving:
             await _close(leaving)
+            await asyncio.to_thread(give_back)
             settle_heap()
 
     def _name(self, folder: Path) -> str:
