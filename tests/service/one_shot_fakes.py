@@ -198,7 +198,9 @@ def answerer(folder: Path, *, attention: bool = True, limits: RequestLimits | No
 
 
 def _model(bundle: Bundle, engine: FakeOneShotEngine, task: object) -> Model[Any]:
-    return Model(bundle, engine, task, OneShotMetrics(bundle.manifest, "fp32", "cpu"))
+    metrics = OneShotMetrics(bundle.manifest, "fp32", "cpu")
+    metrics.loaded(True)
+    return Model(bundle, engine, task, metrics)
 
 
 def _tensors(dtype: Any, *described: tuple[Any, ...]) -> tuple[Tensor, ...]:

@@ -171,13 +171,15 @@ async def test_a_deadline_that_passes_frees_what_was_asked(
 
 
 async def test_a_picture_s_time_is_told_by_stages(caption_client: httpx.AsyncClient) -> None:
-    decoded = "seqserve_preprocess_duration_seconds_count"
     before = (await caption_client.get("/metrics")).text
     await send_pictures(caption_client, CAPTION, RED, plain("lime"))
     after = (await caption_client.get("/metrics")).text
-    assert sample(after, decoded, task="caption", model="seer") == sample(before, decoded, task="caption") + 1
-    read = [sample(each, "seqserve_tokens_total", model="seer", direction="input") for each in (before, after)]
-    assert read[1] - read[0] == 2 * GRID[0] * GRID[1]
+
+    def more(name: str, **labels: str) -> float:
+        return sample(after, name, model="seer", **labels) - sample(before, name, model="seer", **labels)
+
+    assert more("seqserve_preprocess_duration_seconds_count", task="caption") == 1
+    assert more("seqserve_tokens_total", direction="input") == 2 * GRID[0] * GRID[1]
 
 
 async def test_models_tell_how_they_look(caption_client: httpx.AsyncClient) -> None:
