@@ -10,10 +10,13 @@ import pytest
 from cloudcoil.models.prometheus_operator import v1 as operator
 
 from service.__main__ import _CLOSING_SECONDS as CLOSING_SECONDS
+from service.runtime import session
+from service.runtime.bundle import open_bundle
 from service.settings import ENV_PREFIX, Settings
-from tests.deploy.manifests import DEPLOY, RULES, Document, adapter_rule, load, only, render
+from tests.deploy.manifests import DEPLOY, ROOT, RULES, Document, adapter_rule, load, only, render
 
 KUBERNETES = DEPLOY / "kubernetes"
+ARTIFACTS = ROOT / "artifacts"
 LABELS = {"app.kubernetes.io/name": "seqserve"}
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 """The oldest that the manifests are for, and the newest that there is."""
@@ -110,9 +113,24 @@ def test_pods_are_of_the_restricted_kind(overlay: list[Document], pod: Document,
 def test_devices_are_asked_for_where_they_are_used(container: Document) -> None:
     provider = next(each["value"] for each in container["env"] if each["name"] == f"{ENV_PREFIX}PROVIDER")
     limits, requests = container["resources"]["limits"], container["resources"]["requests"]
-    assert limits.get("nvidia.com/gpu") == {"cuda": "1", "cpu": None}[provider]
+    assert limits.get("nvidia.com/gpu") == {"auto": "1", "cpu": None}[provider]
     assert limits["cpu"] == requests["cpu"]
-    assert container["image"].endswith({"cpu": "-cpu", "cuda": "-gpu"}[provider])
+    assert container["image"].endswith({"cpu": "-cpu", "auto": "-gpu"}[provider])
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_models_of_the_image_can_all_be_served(
+    container: Document, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in container["env"]:
+        monkeypatch.setenv(variable["name"], variable["value"])
+    settings = Settings()
+    assert settings.strict, "one that cannot be served would end the start"
+    monkeypatch.setattr(session, "cuda_available", lambda: device == "cuda")
+    bundles = [path for path in ARTIFACTS.iterdir() if path.is_dir()]
+    assert len(bundles) > 10
+    for bundle in bundles:
+        open_bundle(bundle, precision=settings.precision, provider=settings.provider)
 
 
 def test_everything_points_at_the_same_pods(overlay: list[Document]) -> None:
