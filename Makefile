@@ -1,4 +1,5 @@
-# Every verb does its own set-up: it needs Python 3.11+, make and a package index, nothing else.
+# Every verb does its own set-up: it needs Python 3.11+, make and a package index, nothing else; the tests alone need
+# Prometheus, too, which is taken from the PATH or fetched by apt-get.
 #
 #   PYTHON=python3.12   the interpreter that the environments are made from
 #   DEVICE=cpu|gpu      the inference engine; without it, gpu where nvidia-smi lists one (a Bento's is always gpu)
