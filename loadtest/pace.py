@@ -19,8 +19,9 @@ from gevent.queue import Empty, SimpleQueue
 
 from loadtest.shapes import Phase
 
-_LAST_SECONDS = 60.0
-"""How long the last replies are waited for."""
+_SEND_SECONDS, _REPLY_SECONDS = 60.0, 70.0
+"""How long what was due is still sent after the last phase, and the last replies are waited for then: longer than the
+client waits for one."""
 _PEAK = "peak"
 
 
@@ -76,8 +77,9 @@ class Pace:
                 self._drop()
             start = end
         if self._outstanding:
-            self._idle.wait(_LAST_SECONDS)
+            self._idle.wait(_SEND_SECONDS)
             self._drop()
+            self._idle.wait(_REPLY_SECONDS)
         self.over = True
 
     def _keep(self, phase: Phase, start: float, end: float) -> None:
