@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from contract.items import Catalogue
-from contract.manifest import load_manifest
+from contract.manifest import BundleError, load_manifest
 from contract.preprocessing import ItemPreprocessing
 from loadtest.bench.corpus import Corpus
+from loadtest.bench.systems import FIELDS
 from loadtest.pictures import load_pictures
 
 _SESSIONS, _PICTURES = 4000, 24
@@ -19,8 +20,14 @@ _MEAN_SESSION, _LONGEST_SESSION = 4.6, 50
 
 
 def what_to_ask(bundle: Path, corpus: Corpus, pictures: Path | None) -> list[Any]:
-    """Different requests to the model of a bundle `NAME/VERSION/`; pictures are in base64."""
+    """Different requests to the model of a bundle `NAME/VERSION/`; pictures are in base64.
+
+    Raises:
+        BundleError: it is of a task that is not compared.
+    """
     manifest = load_manifest(bundle)
+    if manifest.task not in FIELDS:
+        raise BundleError(bundle, [f"its task is {manifest.task}: name one of {', '.join(FIELDS)}"])
     if manifest.task == "caption":
         return [base64.b64encode(picture).decode() for picture in load_pictures(_PICTURES, pictures)]
     if isinstance(manifest.preprocessing, ItemPreprocessing):

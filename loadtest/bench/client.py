@@ -123,6 +123,9 @@ class _Load:
         if index is not None:
             connection.ask(index, time.perf_counter())
 
+    def lose(self, connection: _Connection) -> None:
+        """A connection was closed that had nothing to answer."""
+
     def note(self, index: int, reply: bytes, seconds: float) -> None:
         """A request has its reply."""
         self.replies[index], self.latencies[index] = reply, seconds
@@ -145,6 +148,11 @@ class _OpenLoad(_Load):
 
     def free(self, connection: _Connection) -> None:
         self.idle.append(connection)
+
+    def lose(self, connection: _Connection) -> None:
+        # What it is asked from now on would never be answered.
+        if connection in self.idle:
+            self.idle.remove(connection)
 
 
 class _Connection(asyncio.Protocol):
@@ -189,3 +197,5 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._index is not None:
             self._load.fail(f"closed a connection before it had answered: {error}")
+        else:
+            self._load.lose(self)

@@ -41,7 +41,8 @@ def draw_peers(peers: Peers, path: Path = PLOT) -> None:
         figure = Figure(figsize=(3.2 * len(peers.tasks), 3.2), layout="constrained")
         for axes, task in zip(figure.subplots(1, len(peers.tasks), squeeze=False)[0], peers.tasks, strict=True):
             for served in task.served:
-                rates = [(p.connections, p.spread("rate").median) for p in served.points if p.looks]
+                points = (served.at(point.connections) for point in served.points)
+                rates = [(point.connections, point.spread("rate").median) for point in points if point]
                 if rates:
                     axes.plot(*zip(*rates, strict=True), marker="o", markersize=3, label=served.system)
             axes.set(

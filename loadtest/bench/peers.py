@@ -66,7 +66,9 @@ class Served:
     missing: str | None = None
 
     def at(self, connections: int) -> Point | None:
-        """What was measured at so many connections."""
+        """What was measured at so many connections; None where nothing was, or not all of it could be."""
+        if self.missing is not None:
+            return None
         return next((point for point in self.points if point.connections == connections and point.looks), None)
 
 

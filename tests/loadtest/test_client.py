@@ -100,6 +100,20 @@ async def test_a_connection_that_is_closed_is_an_error() -> None:
             await _post_all(url, [b"{}"] * 3, 2, "application/json")
 
 
+async def test_a_connection_that_was_closed_while_it_was_free_is_not_asked_again() -> None:
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n" + await reader.readexactly(1))
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        exchange = await asyncio.wait_for(_post_at(url, [b"a", b"b"], [0.0, 0.3], "application/json"), 30)
+    assert exchange.replies == [b"a", b"b"]
+
+
 def test_a_server_is_watched_from_its_start_to_its_end() -> None:
     with run_server(["-c", SERVER]) as server:
         assert server.ready_seconds > 0

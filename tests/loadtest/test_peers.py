@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from contract.items import Catalogue
+from contract.manifest import BundleError
 from contract.versions import latest_version
 from loadtest.bench.asked import random_sessions, what_to_ask
 from loadtest.bench.corpus import Corpus
@@ -62,6 +63,9 @@ def test_the_tables_show_every_system_and_name_each_missed_target() -> None:
         -1
     ]
     assert [row[-1] for row in missed.rows] == ["**missed by 0.40×**", "**missed by 0.20×**"]
+    # Faster, but it gave up in the second run.
+    failed = Served("failed", points((90,), (900,)), missing="answered 500")
+    assert Peers("CPU", [Task("translate", "small", [ours, fast, slow, failed])]).tables()[-1].rows == targets.rows
     alone = Peers("CPU", [Task("classify", "small", [ours, gone])]).tables()[-1]
     assert {row[-1] for row in alone.rows} == {"not measured: nothing to compare"}
 
@@ -114,6 +118,8 @@ def test_each_task_has_something_to_ask(corpus: Corpus) -> None:
     }
     assert asked["tiny-classify"] == corpus.sources[0]
     assert isinstance(asked["tiny-items"], list)
+    with pytest.raises(BundleError, match="its task is tag: name one of translate, classify, recommend, caption"):
+        what_to_ask(latest_version(BUNDLES / "tiny-tag"), corpus, None)
 
 
 def test_systems_take_turns_and_one_that_cannot_run_is_told(corpus: Corpus) -> None:
