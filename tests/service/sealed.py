@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -39,8 +40,16 @@ def sealed(command: list[str], writable: Path) -> tuple[list[str], dict[str, Any
     return [*enter, *command], {}
 
 
+def can_seal() -> bool:
+    """Whether what is started sealed can write no more than it should: whoever starts it may mount, or is root."""
+    return _may_mount() or os.getuid() == 0
+
+
 @cache
 def _may_mount() -> bool:
+    """Whether file systems may be mounted in a namespace of one's own."""
+    if shutil.which("unshare") is None:
+        return False
     tried = subprocess.run(["unshare", "--map-root-user", "--mount", "true"], check=False)  # noqa: S607
     return tried.returncode == 0
 

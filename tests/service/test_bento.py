@@ -22,7 +22,7 @@ from deploy.container.dockerfile import Image, read_dockerfile
 from tests.contract.pictures import draw, save
 from tests.service import replies
 from tests.service.live import BUNDLES, ROOT, TIMEOUT, free_port, running
-from tests.service.sealed import USER, environment_of, sealed
+from tests.service.sealed import USER, can_seal, environment_of, sealed
 
 NOT_SHIPPED = {"deploy", "export", "lightning", "loadtest", "models", "onnx", "onnxscript", "pytest", "tests", "torch"}
 PICTURE = {"image": replies.as_base64(save(draw(40, 30), "PNG"))}
@@ -125,6 +125,7 @@ def imports(path: Path) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
+@pytest.mark.skipif(not can_seal(), reason="neither root, nor allowed to mount")
 def test_where_it_runs_nothing_else_is_found_and_nothing_can_be_written(built: Built) -> None:
     places = [built.folder / "src", built.folder.parents[3] / "elsewhere", built.python.parent, ROOT, Path("/")]
     code = f"""
