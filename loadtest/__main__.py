@@ -30,7 +30,9 @@ BundlesOption = Annotated[Path, typer.Option("--bundles", help="Folder of the bu
 SettingOption = Annotated[
     list[str], typer.Option("--setting", help="Of a service started here, as in max_queue=64; may be repeated.")
 ]
-MixOption = Annotated[str | None, typer.Option("--mix", help="As in translate=3,classify=1; else all that is served.")]
+MixOption = Annotated[
+    str | None, typer.Option("--mix", help="As in translate=3,classify=1; else all served ones it knows.")
+]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of texts, sessions, pictures; else samples.")]
 RateOption = Annotated[float | None, typer.Option("--rate", help="Requests a second, whatever becomes of them.")]
 ThresholdsOption = Annotated[Path | None, typer.Option("--thresholds", help="YAML file of what a run must keep to.")]

@@ -106,7 +106,9 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     )
     parser.add_argument("--poisson", action="store_true", default=False, help="at random instants of that rate")
     parser.add_argument("--duration", default=DURATION, help="of the whole run, as in 90s or 10m")
-    parser.add_argument("--mix", help="tasks and their shares, as in translate=3,classify=1; else all that are served")
+    parser.add_argument(
+        "--mix", help="tasks and their shares, as in translate=3,classify=1; else all of these that are served"
+    )
     parser.add_argument("--data", type=Path, help="folder of texts, sessions and pictures; else the samples")
     parser.add_argument("--thresholds", type=Path, default=SHIPPED, help="YAML file of what a run must keep to")
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="by which scores of one question may differ")

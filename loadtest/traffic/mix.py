@@ -61,6 +61,8 @@ class Mix:
         missing = sorted(set(shares) - set(limits))
         if missing:
             raise MixError(f"nothing is served for {', '.join(missing)}: leave it out of --mix")
+        if not shares:
+            raise MixError(f"nothing is served for any of {', '.join(ASKERS)}, and nobody asks for anything else")
         self._random = Random(seed)  # noqa: S311  # traffic, not secrets
         self._askers = {name: ASKERS[name](material, memory, self._random, limits[name]) for name in shares}
         self._shares = [shares[name] for name in self._askers]

@@ -147,6 +147,8 @@ def test_shares_are_read_and_nonsense_is_refused() -> None:
         read_shares("tag=0")
     with pytest.raises(MixError, match=r"nothing is served for tag: leave it out of --mix"):
         Mix({"tag": 1}, {"classify": {}}, load_material(None), Memory())
+    with pytest.raises(MixError, match=r"nothing is served for any of translate, classify, .* asks for anything else"):
+        Mix({}, {"upscale": {}}, load_material(None), Memory())
 
 
 def test_material_of_a_folder_takes_the_place_of_the_samples(tmp_path: Path) -> None:
