@@ -13,6 +13,8 @@ from service.keys import KeyFile
 from service.settings import Settings
 
 _CHALLENGE = 'Bearer realm="seqserve"'
+_NOWHERE = "?"
+"""The address of those that have none, as of a client that has hung up already."""
 _SEND = "send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
 
 
@@ -66,4 +68,4 @@ def _challenge(error: str = "") -> dict[str, str]:
 def _address(scope: Scope) -> str:
     """Whom a request without a key counts for; a proxy's address unless the server is told to trust that proxy."""
     client = scope.get("client")
-    return client[0] if client else ""
+    return client[0] if client else _NOWHERE

@@ -88,6 +88,8 @@ async def test_a_key_may_be_for_some_tasks_alone(serve: Serve, keys: dict[str, s
             "the API key is for tag, not for translate"
         )
         assert 'error="insufficient_scope"' in refused.headers["www-authenticate"]
+        # The router takes this for the same path.
+        check_problem(await client.post(f"{TRANSLATE}%0A", json=BODY), "key-not-allowed")
         assert (await client.get("/v1/models")).status_code == 200
         check_problem(await client.post("/v1/tag", json=BODY), "unknown-model", "model")
 
@@ -164,6 +166,12 @@ async def test_without_keys_addresses_are_counted(life: Life) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             statuses = [(await client.get("/v1/models")).status_code for _ in range(3)]
             assert statuses == [200, 200, 429]
+
+
+async def test_those_without_an_address_are_counted_together(life: Life) -> None:
+    transport = httpx.ASGITransport(create_face(life, Settings(rate_limit="1/day")), client=None)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        assert [(await client.get("/v1/models")).status_code for _ in range(2)] == [200, 429]
 
 
 @pytest.mark.parametrize("rate", ["", "often", "0/second", "5/fortnight", "1/second; 5/day"])
