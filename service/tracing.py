@@ -6,6 +6,7 @@ results when it is over, so that nothing between knows of them.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -22,6 +23,9 @@ from pydantic import HttpUrl
 
 from service.api.context import RequestContext
 from service.runtime.requests import Generation, Prediction, Run
+
+# It would quote a client's `tracestate` that it cannot read.
+logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _CLOSING_SECONDS = 3.0

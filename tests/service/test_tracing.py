@@ -102,6 +102,14 @@ async def test_a_refusal_and_a_failure_are_told(
     assert TEXT not in "".join(span.to_json() for span in (refused, failed, lost))
 
 
+async def test_a_trace_state_that_is_none_is_not_quoted_in_the_log(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "Quetzalcoatlus"}
+    assert (await client.post(TRANSLATE, json={"text": TEXT}, headers=headers)).status_code == 200
+    assert "Quetzalcoatlus" not in caplog.text
+
+
 async def test_what_the_client_does_not_sample_is_not_traced(client: httpx.AsyncClient, collector: Collector) -> None:
     reply = await client.post(TRANSLATE, json={"text": TEXT}, headers={"traceparent": f"00-{TRACE}-{SPAN}-00"})
     assert reply.status_code == 200
