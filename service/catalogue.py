@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
-from contract.manifest import BundleError
+from contract.manifest import BundleError, Manifest
 from contract.tasks import TaskName
 from service.bundles import RefusedBundle, all_faults, find_bundles, first_sound
 from service.kinds import KINDS, Kind, Model, TaskT
@@ -105,11 +105,15 @@ def load_catalogue(settings: Settings, abandoned: Callable[[], bool] = lambda: F
     refused = list(found.refused)
     lost = list(found.refused)
     models: list[Model[object]] = []
+
+    def misfit(manifest: Manifest) -> str | None:
+        return namesake_fault(manifest, models)
+
     with ExitStack() as loaded:
         for name, folders in found.versions.items():
             if abandoned():
                 raise AbandonedError
-            model, faulty = first_sound(name, folders, lambda folder: load_model(folder, settings))
+            model, faulty = first_sound(name, folders, lambda folder: load_model(folder, settings, misfit))
             refused += faulty
             if model is None:
                 lost += faulty
@@ -134,14 +138,26 @@ def tell_refused(before: Collection[RefusedBundle], now: Collection[RefusedBundl
             _LOG.error("%s is refused:%s", bundle, "".join(f"\n  - {fault}" for fault in bundle.faults))
 
 
-def load_model(folder: Path, settings: Settings) -> Model[object]:
-    """Load and warm up one bundle.
+def namesake_fault(manifest: Manifest, others: Iterable[Model[object]]) -> str | None:
+    """What is wrong with a bundle beside others: requests pick by name, and one of a name would hide the other."""
+    for other in others:
+        if other.name == manifest.name:
+            return f"it is named {other.name!r}, as {other.bundle.folder} is: export it under another name"
+    return None
+
+
+def load_model(
+    folder: Path, settings: Settings, misfit: Callable[[Manifest], str | None] = lambda _: None
+) -> Model[object]:
+    """Load and warm up one bundle, unless `misfit` tells why it cannot take its place, however sound it is.
 
     Raises:
-        BundleError: it is not sound, or cannot run here.
+        BundleError: it is not sound, or a misfit, or cannot run here.
     """
     bundle = open_bundle(folder, precision=settings.precision, provider=settings.provider)
     manifest = bundle.manifest
+    if (fault := misfit(manifest)) is not None:
+        raise BundleError(folder, [fault])
     try:
         model = KINDS[manifest.task].load(bundle, settings)
         try:

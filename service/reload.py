@@ -13,10 +13,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from contract.manifest import BundleError
+from contract.manifest import BundleError, Manifest
 from service.api.life import Life
 from service.bundles import RefusedBundle, find_bundles, first_sound
-from service.catalogue import Catalogue, UnknownModelError, load_model, tell_refused
+from service.catalogue import Catalogue, UnknownModelError, load_model, namesake_fault, tell_refused
 from service.heap import give_back, settle_heap
 from service.kinds import Model
 from service.settings import Settings
@@ -43,15 +43,14 @@ class Reloader:
         self._refused: _Refused = {}
         self._seen: dict[Path, _Print] = {}
         self._known: dict[Path, tuple[_Print, tuple[str, ...]]] = {}
+        # What was refused at the start is tried once more: it may have been mended since, while others were loaded.
         for bundle in life.catalogue.refused:
             self._refused.setdefault(bundle.name, []).append(bundle)
-            self._known[bundle.folder] = _fingerprint(bundle.folder), bundle.faults
         self._told = ""
 
     async def run(self) -> None:
         """Look again and again, for as long as the service is ready."""
         while self._life.ready:
-            await asyncio.sleep(self._settings.reload_seconds)
             try:
                 await self.look()
             except Exception as error:  # noqa: BLE001  # whatever it is, what is served stays: the next look may do better
@@ -62,6 +61,7 @@ class Reloader:
                 self._told = str(error)
             else:
                 self._told = ""
+            await asyncio.sleep(self._settings.reload_seconds)
 
     async def look(self) -> None:
         """Compare what is served with the folder, and change what differs, one model at a time.
@@ -102,14 +102,19 @@ class Reloader:
         if before != now:
             raise _UnfinishedError
         try:
-            model = load_model(folder, self._settings)
-            if current is not None and model.name != current.name:
-                model.close(drain=False)
-                raise BundleError(folder, [f"it is named {model.name!r}, and would replace {current.name!r}"])
+            return load_model(folder, self._settings, lambda manifest: self._misfit(manifest, current))
         except BundleError as error:
             self._known[folder] = now, tuple(error.faults)
             raise
-        return model
+
+    def _misfit(self, manifest: Manifest, current: Model[object] | None) -> str | None:
+        """Why a sound bundle cannot take its place."""
+        if current is not None and manifest.name != current.name:
+            return f"it is named {manifest.name!r}, and would replace {current.name!r}"
+        for task, name in self._settings.defaults.items():
+            if name == manifest.name and task != manifest.task:
+                return f"it is for the task {manifest.task!r}, and {name!r} is the default of {task!r}"
+        return namesake_fault(manifest, (other for other in self._models.values() if other is not current))
 
     async def _serve(self, models: _Models, refused: _Refused) -> None:
         """Switch to these models, if they are others, and close those that are no longer served."""

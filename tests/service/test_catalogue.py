@@ -103,6 +103,17 @@ def test_a_default_that_is_refused_has_no_stand_in(engine: FakeEngine) -> None:
     assert catalogue.pick(TRANSLATE, "mute").name == "mute"
 
 
+def test_of_two_folders_with_one_name_the_second_is_refused(tmp_path: Path) -> None:
+    for name in ("tiny-tag", "zoo"):
+        shutil.copytree(BUNDLES / "tiny-tag", tmp_path / name)
+    catalogue = load_catalogue(Settings(bundles=tmp_path))
+    try:
+        assert [model.bundle.folder for model in catalogue] == [tmp_path / "tiny-tag" / "1"]
+        assert [str(bundle) for bundle in catalogue.refused] == ["zoo 1"]
+    finally:
+        catalogue.close(drain=False)
+
+
 def test_real_bundles_are_loaded_and_answer() -> None:
     catalogue = load_catalogue(Settings(bundles=BUNDLES, slots=8, precision="int8"))
     try:

@@ -20,7 +20,7 @@ from service.heap import settle_heap
 from service.metrics import render
 from service.reload import Reloader
 from service.settings import Settings
-from tests.service.bundles import put_version
+from tests.service.bundles import put_version, spoil
 from tests.service.fakes import FakeEngine, make_catalogue
 from tests.service.live import BUNDLES
 from tests.service.replies import TEXT, TRANSLATE, sample, until
@@ -139,6 +139,33 @@ async def test_names_come_and_go(life: Life, reloader: Reloader, folder: Path) -
     assert served(life) == [("another", "1"), ("tiny-tag", "1")]
 
 
+async def test_a_copy_under_another_name_takes_no_model_s_place(life: Life, reloader: Reloader, folder: Path) -> None:
+    before = life.catalogue.get("tiny-classify")
+    shutil.copytree(FIRST, folder / "zoo" / "1")
+    await look(reloader)
+    assert life.catalogue.get("tiny-classify") is before
+    ((fault,),) = (bundle.faults for bundle in life.catalogue.refused)
+    assert fault.startswith(f"it is named 'tiny-classify', as {folder / 'tiny-classify' / '1'} is")
+    assert refused(life) == [("zoo", "1")]
+    labels = {"model": "tiny-classify", "task": "classify", "precision": "int8", "provider": "cpu"}
+    assert sample(render().decode(), "seqserve_model_info", version="1", **labels) == 1
+
+
+async def test_what_was_mended_while_the_others_were_loaded_is_served(folder: Path) -> None:
+    file = Path("int8", "predict.onnx")
+    spoil(folder / "tiny-classify" / "1" / file)
+    settings, life = Settings(bundles=folder), Life()
+    catalogue = load_catalogue(settings)
+    shutil.copy(FIRST / file, folder / "tiny-classify" / "1" / file)
+    life.start(catalogue)
+    try:
+        assert served(life) == [("tiny-tag", "1")]
+        await look(Reloader(life, settings))
+        assert served(life) == [("tiny-classify", "1"), ("tiny-tag", "1")]
+    finally:
+        life.catalogue.close(drain=False)
+
+
 async def test_a_disk_that_is_gone_changes_nothing(life: Life, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     before, away = served(life), folder.with_name("elsewhere")
     shutil.move(folder, away)
@@ -163,6 +190,18 @@ async def test_a_default_that_would_be_gone_stays(folder: Path) -> None:
         with pytest.raises(LookupError, match="'tiny-tag'"):
             await Reloader(life, settings).look()
         assert served(life) == [("tiny-classify", "1"), ("tiny-tag", "1")]
+    finally:
+        life.catalogue.close(drain=False)
+
+
+async def test_a_version_for_another_task_does_not_become_a_default(folder: Path) -> None:
+    settings, life = Settings(bundles=folder, defaults={"classify": "tiny-classify"}), Life()
+    life.start(load_catalogue(settings))
+    try:
+        put_version(BUNDLES / "tiny-tag" / "1", folder / "tiny-classify" / "2")
+        await look(Reloader(life, settings))
+        assert (served(life)[0], refused(life)) == (("tiny-classify", "1"), [("tiny-classify", "2")])
+        assert sum(thread.name.startswith("predict-tiny-classify") for thread in threading.enumerate()) == 1
     finally:
         life.catalogue.close(drain=False)
 
