@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("bentoml.seqserve")
 _TIMEOUT_MARGIN = 1.0
+_LIVENESS = ("/livez", "/healthz")
+"""What BentoML answers."""
 
 settings = Settings()
 configure_logs(settings.log_format)
@@ -51,16 +53,16 @@ face = _Face()
 
 
 class _Front:
-    """Hands requests of the API to the face, past BentoML's own routing and context, of which they need nothing.
+    """Hands requests to the face, past BentoML's own routing and context, of which they need nothing.
 
-    BentoML's `/readyz` could say no more than yes and no.
+    BentoML's `/readyz` could say no more than yes and no, and what else it serves asks for no key.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ours = scope["type"] == "http" and scope["path"].startswith(("/v1/", "/readyz"))
+        ours = scope["type"] == "http" and scope["path"] not in _LIVENESS
         await (face if ours else self._app)(scope, receive, send)
 
 

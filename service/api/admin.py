@@ -15,7 +15,7 @@ _CLOSING_SECONDS = 1
 
 
 class AdminPort:
-    """A second listener of a worker, on its own event loop.
+    """A second listener of a worker, on the worker's event loop.
 
     Several workers listen on the same port, and the kernel picks the one that answers: each tells the figures of all,
     and when one dies, the others go on.

@@ -17,7 +17,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from service.keys import draw_key
-from tests.service.live import BUNDLES, TIMEOUT, connected, figure, free_port, serve, until
+from tests.service.live import BUNDLES, TIMEOUT, connected, figure, free_port, serve, until, worker_of
 from tests.service.replies import ANSWER, CAPTION, CLASSIFY, STREAM, TRANSLATE
 
 SECRET = "Quetzalcoatlus"
@@ -125,6 +125,8 @@ async def test_figures_are_on_their_own_port_and_are_those_of_all_workers(servic
     async with reaching_any_worker(service.url) as client:
         for probe in ("/livez", "/readyz"):
             assert (await client.get(probe)).status_code == 200
+        # BentoML has one.
+        assert (await client.get("/schema.json")).json()["type"] == "urn:seqserve:problem:missing-key"
 
 
 async def test_keys_are_changed_without_a_restart(service: Service) -> None:
@@ -132,9 +134,12 @@ async def test_keys_are_changed_without_a_restart(service: Service) -> None:
     old = service.keys.read_text()
 
     async def accepted(key: str) -> set[int]:
-        """What some connections, to either worker, get."""
-        replies = await asyncio.gather(*(send(service, "GET", "/v1/models", key) for _ in range(8)))
-        return {reply.status_code for reply in replies}
+        """What connections get, to both workers: each looks at the file by itself."""
+        told: dict[str, set[int]] = {}
+        while len(told) < 2:
+            for reply in await asyncio.gather(*(send(service, "GET", "/v1/models", key) for _ in range(8))):
+                told.setdefault(worker_of(reply), set()).add(reply.status_code)
+        return set.union(*told.values())
 
     async def becomes(text: str, expected: dict[str, set[int]]) -> None:
         fresh = service.keys.with_suffix(".new")
@@ -178,6 +183,7 @@ async def test_spans_reach_a_collector_and_lines_carry_their_ids(service: Servic
 
 async def test_nothing_that_was_sent_is_in_the_log_the_figures_or_the_spans(service: Service) -> None:
     name, secret = service.key.split(".")
+    traced = f"00-{'1' * 32}-{'1' * 16}-01"
     picture = {"image": (f"{SECRET}.jpg", PICTURE.read_bytes())}
     json_type = {"content-type": "application/json"}
     broken_form = {"content-type": f"multipart/form-data; boundary={SECRET}"}
@@ -198,6 +204,7 @@ async def test_nothing_that_was_sent_is_in_the_log_the_figures_or_the_spans(serv
         (400, await send(service, "POST", TRANSLATE, json={"text": TEXT}, headers={"X-Request-Timeout": SECRET})),
         (200, await send(service, "GET", "/v1/models", headers={"X-Request-ID": f"{SECRET} {SECRET}"})),
         (200, await send(service, "GET", "/v1/models", headers={"traceparent": SECRET, "User-Agent": SECRET})),
+        (200, await send(service, "GET", "/v1/models", headers={"traceparent": traced, "tracestate": SECRET})),
         (404, await send(service, "GET", f"/v1/models/{SECRET}?{SECRET}={SECRET}")),
         (404, await send(service, "GET", f"/{SECRET}")),
         (400, await send(service, SECRET.upper(), TRANSLATE)),
