@@ -6,8 +6,8 @@ from asyncio import TimerHandle, Transport
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_LONGEST_HEAD = 1 << 16
-"""Bytes of a head that did not come in one piece, from its second piece on."""
+_MOST_HELD = 1 << 16
+"""Bytes of a head, or of what may follow a body in chunks, beyond the piece that it began in."""
 _LATE = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -15,14 +15,16 @@ _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\
 class Connection(HttpToolsProtocol):
     """Hangs up on a client that sends nothing for as long as one may idle, or does not finish the head of a request.
 
-    The parser keeps a head until it is whole, however long it is, and so would who never ends one fill the memory.
+    The parser keeps fields until they are whole, however long they are: who never ends them would fill the memory.
     """
 
     head_timeout = 10.0
     """Seconds from the first byte of a head to its last."""
     _in_head = False
-    _head_size: int | None = None
-    """None in the piece that it began in."""
+    _moved = False
+    """Whether the last piece began or ended something, or held some of a body."""
+    _held = 0
+    """Bytes that came since then."""
     _timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -34,25 +36,32 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._moved = False
         super().data_received(data)
         # Most heads come whole: only another one costs a timer.
-        if not self._in_head:
-            return
-        self._head_size = 0 if self._head_size is None else self._head_size + len(data)
-        if self._timer is None:
+        if self._in_head and self._timer is None:
             self._timer = self.loop.call_later(self.head_timeout, self._hang_up)
-        if self._head_size > _LONGEST_HEAD and not self.transport.is_closing():
-            # The reply to a request before this one would be cut in two.
-            if not self._is_replying():
+        self._held = 0 if self._moved else self._held + len(data)
+        if self._held > _MOST_HELD and not self.transport.is_closing():
+            # Else it would be taken for a reply to the request before, or cut that in two.
+            if self._in_head and not self._is_replying():
                 self.transport.write(_TOO_LONG)
             self.transport.close()
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_size = True, None
+        self._in_head = self._moved = True
         super().on_message_begin()
 
+    def on_body(self, body: bytes) -> None:
+        self._moved = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._moved = True
+        super().on_message_complete()
+
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._moved = False, True
         self._stop_timer()
         super().on_headers_complete()
 
