@@ -10,6 +10,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from service.api import events
 from service.api.app import create_face
 from service.api.life import Life
 from service.runtime.errors import QueueFullError
@@ -130,7 +131,8 @@ async def test_engines_that_close_fail_what_still_waits(client: httpx.AsyncClien
 class Peer:
     """A client that can go away: the two ends of one ASGI call."""
 
-    def __init__(self, app: ASGIApp, path: str, *, body: bytes, more: bool = False) -> None:
+    def __init__(self, app: ASGIApp, path: str, *, body: bytes, more: bool = False, reads: bool = True) -> None:
+        self.reads = reads
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.incoming.put_nowait({"type": "http.request", "body": body, "more_body": more})
         self.sent: list[Any] = []
@@ -150,11 +152,26 @@ class Peer:
     async def _call(self, app: ASGIApp, scope: dict[str, Any]) -> None:
         async def send(message: Any) -> None:
             self.sent.append(message)
+            if not self.reads and message["type"] == "http.response.body":
+                await asyncio.Event().wait()
 
         await app(scope, self.incoming.get, send)
 
     def leave(self) -> None:
         self.incoming.put_nowait({"type": "http.disconnect"})
+
+
+async def test_a_client_that_does_not_read_its_stream_is_given_up(
+    life: Life, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_LINGER", 0.1)
+    body = json.dumps({"text": PARAGRAPH}).encode()
+    peer = Peer(create_face(life, Settings(deadline=0.1)), STREAM, body=body, reads=False)
+    await asyncio.wait_for(peer.call, 5)
+    assert [message["type"] for message in peer.sent] == ["http.response.start", "http.response.body"]
+    assert peer.sent[1]["more_body"]
+    assert all(ticket.future.done() for ticket in engine.tickets)
+    assert life.in_flight == 0
 
 
 async def test_a_websocket_is_refused(life: Life, settings: Settings) -> None:
