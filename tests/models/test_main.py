@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from models.__main__ import app, main
 from models.registry import entries
@@ -62,7 +63,7 @@ def test_fresh_forgets_the_run_before(config: Path, tmp_path: Path, monkeypatch:
 def test_list_shows_every_architecture_with_task_paper_and_configs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr("models.__main__.console", Console(width=400, highlight=False))
     assert command(monkeypatch, "list") == 0
     header, *rows = [re.split(r"\s{2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
     assert header == ["architecture", "task", "paper", "configs"]

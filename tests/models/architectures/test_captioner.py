@@ -16,6 +16,7 @@ SIZES = {"encoder": ENCODER, "embedding_size": 24, "hidden_size": 28, "memory_si
 
 class TestCaptioner(ImageBattery):
     architecture = "captioner"
+    steps = 400
     sizes = SIZES | {"dropout": 0.0}
     axes = {"attention": ("soft", "hard", "none"), "cell": ("lstm", "gru"), "gate": (True, False)}
 
