@@ -83,9 +83,16 @@ def check_bundles(settings: Settings) -> tuple[list[Manifest], list[RefusedBundl
     """
     found = find_bundles(settings)
     refused = list(found.refused)
-    manifests = []
+    manifests: list[Manifest] = []
+
+    def load(folder: Path) -> Manifest:
+        manifest = load_manifest(folder)
+        if (fault := namesake_fault(manifest, (other.name for other in manifests))) is not None:
+            raise BundleError(folder, [fault])
+        return manifest
+
     for name, folders in found.versions.items():
-        manifest, faulty = first_sound(name, folders, load_manifest)
+        manifest, faulty = first_sound(name, folders, load)
         refused += faulty
         if manifest is not None:
             manifests.append(manifest)
@@ -103,6 +110,13 @@ def first_sound(
         except (BundleError, OSError) as error:
             refused.append(RefusedBundle(folder, name, folder.name, _faults(error)))
     return None, refused
+
+
+def namesake_fault(manifest: Manifest, others: Iterable[str]) -> str | None:
+    """What is wrong with a bundle beside others of these names: requests pick by name, and one would hide another."""
+    if manifest.name in others:
+        return f"it is named {manifest.name!r}, as the bundle of another folder is: export it under another name"
+    return None
 
 
 def all_faults(folder: Path, refused: Iterable[RefusedBundle]) -> BundleError:

@@ -10,7 +10,7 @@ from typing import cast
 
 from contract.manifest import BundleError, Manifest
 from contract.tasks import TaskName
-from service.bundles import RefusedBundle, all_faults, find_bundles, first_sound
+from service.bundles import RefusedBundle, all_faults, find_bundles, first_sound, namesake_fault
 from service.kinds import KINDS, Kind, Model, TaskT
 from service.metrics import BUNDLE_REFUSED
 from service.runtime.bundle import open_bundle
@@ -107,7 +107,7 @@ def load_catalogue(settings: Settings, abandoned: Callable[[], bool] = lambda: F
     models: list[Model[object]] = []
 
     def misfit(manifest: Manifest) -> str | None:
-        return namesake_fault(manifest, models)
+        return namesake_fault(manifest, (model.name for model in models))
 
     with ExitStack() as loaded:
         for name, folders in found.versions.items():
@@ -136,14 +136,6 @@ def tell_refused(before: Collection[RefusedBundle], now: Collection[RefusedBundl
         BUNDLE_REFUSED.labels(bundle.name, bundle.version).set(1)
         if bundle not in before:
             _LOG.error("%s is refused:%s", bundle, "".join(f"\n  - {fault}" for fault in bundle.faults))
-
-
-def namesake_fault(manifest: Manifest, others: Iterable[Model[object]]) -> str | None:
-    """What is wrong with a bundle beside others: requests pick by name, and one of a name would hide the other."""
-    for other in others:
-        if other.name == manifest.name:
-            return f"it is named {other.name!r}, as {other.bundle.folder} is: export it under another name"
-    return None
 
 
 def load_model(

@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from contract.manifest import BundleError, Manifest
 from service.api.life import Life
-from service.bundles import RefusedBundle, find_bundles, first_sound
-from service.catalogue import Catalogue, UnknownModelError, load_model, namesake_fault, tell_refused
+from service.bundles import RefusedBundle, find_bundles, first_sound, namesake_fault
+from service.catalogue import Catalogue, UnknownModelError, load_model, tell_refused
 from service.heap import give_back, settle_heap
 from service.kinds import Model
 from service.settings import Settings
@@ -114,7 +114,7 @@ class Reloader:
         for task, name in self._settings.defaults.items():
             if name == manifest.name and task != manifest.task:
                 return f"it is for the task {manifest.task!r}, and {name!r} is the default of {task!r}"
-        return namesake_fault(manifest, (other for other in self._models.values() if other is not current))
+        return namesake_fault(manifest, (other.name for other in self._models.values() if other is not current))
 
     async def _serve(self, models: _Models, refused: _Refused) -> None:
         """Switch to these models, if they are others, and close those that are no longer served."""

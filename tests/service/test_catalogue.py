@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from contract.manifest import BundleError
-from service.bundles import RefusedBundle, find_bundles
+from service.bundles import RefusedBundle, check_bundles, find_bundles
 from service.catalogue import AbandonedError, Catalogue, UnknownModelError, load_catalogue
 from service.kinds import CLASSIFY, TRANSLATE, SlotEngine
 from service.settings import Settings, available_cores
@@ -110,6 +110,8 @@ def test_of_two_folders_with_one_name_the_second_is_refused(tmp_path: Path) -> N
     try:
         assert [model.bundle.folder for model in catalogue] == [tmp_path / "tiny-tag" / "1"]
         assert [str(bundle) for bundle in catalogue.refused] == ["zoo 1"]
+        _, refused = check_bundles(Settings(bundles=tmp_path))
+        assert [(str(bundle), bundle.faults) for bundle in refused] == [("zoo 1", catalogue.refused[0].faults)]
     finally:
         catalogue.close(drain=False)
 
