@@ -20,7 +20,7 @@ TOLD = ["Mary went to the kitchen.", "John moved to the garden."]
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A service with a model that answers questions."""
-    async with served((answerer(tmp_path),), Settings()) as client:
+    async with served((answerer(tmp_path),), Settings(max_items=20, max_explained_items=3)) as client:
         yield client
 
 
@@ -56,3 +56,43 @@ async def test_the_last_sentences_of_a_story_are_read_and_shown(client: httpx.As
         "weights": [[0.01, 0.02, 0.03], [0.04, 0.05, 0.06]],
     }
     check_problem(await client.post(ANSWER, json=body | {"truncate": False}), "input-too-long", "story")
+
+
+@pytest.mark.parametrize(
+    ("body", "slug", "field"),
+    [
+        ({"question": "Where is the Zebra?"}, "unknown-words", "question"),
+        ({"story": [*TOLD, "Mary ate."]}, "unknown-words", "story.2"),
+        ({"story": [TOLD, [*TOLD, "Ben went."]], "question": ["Where?"] * 2}, "unknown-words", "story.1.2"),
+        ({"question": ["Where?", "Why?"]}, "unknown-words", "question.1"),
+        ({"story": []}, "empty-text", "story"),
+        ({"story": [TOLD, []], "question": ["Where?"] * 2}, "empty-text", "story.1"),
+        ({"story": [*TOLD, " "]}, "empty-text", "story.2"),
+        ({"story": ["?!"]}, "empty-text", "story.0"),
+        ({"question": ""}, "empty-text", "question"),
+        ({"story": TOLD[:1] * 1001}, "input-too-long", "story"),
+        ({"story": ["Mary went to the the the garden."]}, "input-too-long", "story.0"),
+        ({"question": "Where " * 7}, "input-too-long", "question"),
+        ({"question": "x" * 20_001}, "input-too-long", "question"),
+        ({"story": [TOLD] * 3, "question": ["Where?"] * 2}, "invalid-request", "story"),
+        ({"story": "Mary went."}, "invalid-request", "story"),
+        ({"story": [1]}, "invalid-request", "story.0"),
+        ({"story": [TOLD, "Mary went."]}, "invalid-request", "story.1"),
+        ({"story": [["Mary", None]]}, "invalid-request", "story.0.1"),
+        ({"question": []}, "invalid-request", "question"),
+        ({"question": ["Where?"] * 21}, "invalid-request", "question"),
+        ({"question": ["Where?"] * 4, "explain": True}, "invalid-request", "explain"),
+        ({"top_k": 0}, "invalid-request", "top_k"),
+        ({"hops": 2}, "invalid-request", "hops"),
+        ({"model": "rater"}, "unknown-model", "model"),
+    ],
+)
+async def test_what_is_not_acceptable_is_refused_with_the_field(
+    client: httpx.AsyncClient, body: dict[str, Any], slug: str, field: str
+) -> None:
+    asked = {"story": TOLD, "question": "Where is Mary?"}
+    check_problem(await client.post(ANSWER, json=asked | body), slug, field)
+
+
+async def test_a_story_without_a_question_is_refused(client: httpx.AsyncClient) -> None:
+    check_problem(await client.post(ANSWER, json={"story": TOLD}), "invalid-request", "question")
