@@ -101,7 +101,7 @@ def soak_command(
 def _service(url: str | None, bundles: Path, settings: dict[str, str]) -> Iterator[str]:
     """A named service, or one that is started on a free port of this machine and ended afterwards."""
     if url:
-        yield url
+        yield url.rstrip("/")
         return
     with run_service(_names(bundles), settings=settings) as server:
         yield server.url

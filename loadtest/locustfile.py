@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import gevent
 from locust import FastHttpUser, LoadTestShape, constant, events, task
@@ -31,6 +32,8 @@ from loadtest.traffic.memory import TOLERANCE, Memory
 from loadtest.traffic.mix import SHARES, Limits, Mix, MixError, read_shares
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+KEY = "SEQSERVE_LOAD_KEY"
+"""The variable that holds the service's key: who lists processes sees their arguments."""
 USERS, POOL, SPAWN_RATE, DURATION = 64, 16, 100, "60s"
 """`POOL`: users for each of `--users`, where requests come whether or not those before were answered."""
 
@@ -39,18 +42,19 @@ class Run:
     """One run: its plan, what is asked, and what is kept of it."""
 
     def __init__(self, options: Any, host: str) -> None:
+        self.headers = {"Authorization": f"Bearer {options.key}"} if options.key else {}
         self.shape: str = options.load_shape
         load = Load(options.num_users or USERS, options.rate)
         self.phases = plan(self.shape, load, parse_timespan(options.duration))
         closed = all(phase.users is not None for phase in self.phases)
         self.pool = max(phase.users or 0 for phase in self.phases) if closed else POOL * load.users
         self.thresholds: Thresholds = load_thresholds(options.thresholds)
-        limits = served(host)
+        limits = served(host, self.headers)
         shares = read_shares(options.mix) if options.mix else {t: n for t, n in SHARES.items() if t in limits}
         self.mix = Mix(shares, limits, load_material(options.data), Memory(options.tolerance))
         self.record = Record()
         random = Random(1) if options.poisson else None  # noqa: S311  # traffic, not secrets
-        self.pace = Pace(self.phases, self.record.answered, random)
+        self.pace = Pace(self.phases, self.record.completed, random)
         self.out: Path | None = options.out
         self.begun = False
 
@@ -78,7 +82,8 @@ class Visitor(FastHttpUser):
         assert run is not None
         question = run.mix.draw()
         due = run.pace.take()
-        content: dict[str, Any] = {"data": question.content, "headers": {"Content-Type": question.content_type}}
+        headers = {"Content-Type": question.content_type, **run.headers}
+        content: dict[str, Any] = {"data": question.content, "headers": headers}
         sent = time.perf_counter()
         with self.client.post(question.path, catch_response=True, **content) as response:
             end = time.perf_counter()
@@ -92,7 +97,7 @@ class Visitor(FastHttpUser):
                 response.success()
             if outcome == "refused":
                 response.request_meta["name"] = f"{question.path} (refused)"
-        run.record.note(due.phase, question.task, question.path, status, outcome, seconds, fault)
+        run.record.note(due.phase, question.task, question.path, status, outcome, seconds, fault, run.pace.phase)
         run.pace.done()
 
 
@@ -112,6 +117,7 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     parser.add_argument("--data", type=Path, help="folder of texts, sessions and pictures; else the samples")
     parser.add_argument("--thresholds", type=Path, default=SHIPPED, help="YAML file of what a run must keep to")
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="by which scores of one question may differ")
+    parser.add_argument("--key", env_var=KEY, is_secret=True, help="API key that every request carries")
     parser.add_argument("--out", type=Path, help="JSON file of what became of the requests")
 
 
@@ -125,6 +131,9 @@ def prepare(environment: Environment, **_: Any) -> None:
         Everybody.run = Run(environment.parsed_options, host)
     except (ShapeError, ThresholdsError, MaterialError, MixError, NoPicturesError) as error:
         raise SystemExit(f"loadtest: {error}") from None
+    except HTTPError as error:
+        asks = f": {KEY} must hold one of its API keys" if error.code in (401, 403) else ""
+        raise SystemExit(f"loadtest: {host} replies {error.code} when asked for its models{asks}") from None
     except OSError as error:
         raise SystemExit(f"loadtest: nothing answers at {host}: {error}") from None
 
@@ -156,8 +165,8 @@ def judge(environment: Environment, **_: Any) -> None:
     environment.process_exit_code = 1 if breaches else 0
 
 
-def served(host: str) -> Limits:
+def served(host: str, headers: dict[str, str]) -> Limits:
     """The tasks that are served, and what their default models take at most."""
-    with urlopen(f"{host}/v1/models") as reply:  # noqa: S310  # this machine
+    with urlopen(Request(f"{host}/v1/models", headers=headers)) as reply:  # noqa: S310  # this machine
         models = json.load(reply)["models"]
     return {model["task"]: model["limits"] for model in models if model["default"]}

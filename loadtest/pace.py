@@ -35,12 +35,12 @@ class Due(NamedTuple):
 class Pace:
     """Walks through phases on a greenlet of its own; users take what is due, one after the other.
 
-    `answered` tells how many requests of a phase were answered well so far; with `random`, arrivals are a Poisson
+    `completed` tells how many requests were answered well during a phase so far; with `random`, arrivals are a Poisson
     process.
     """
 
-    def __init__(self, phases: Sequence[Phase], answered: Callable[[str], int], random: Random | None = None) -> None:
-        self._phases, self._answered, self._random = phases, answered, random
+    def __init__(self, phases: Sequence[Phase], completed: Callable[[str], int], random: Random | None = None) -> None:
+        self._phases, self._completed, self._random = phases, completed, random
         self._due: SimpleQueue[Due] = SimpleQueue()
         self._outstanding = 0
         self._closed: Phase | None = None
@@ -49,6 +49,8 @@ class Pace:
         """Arrivals a second of the phases that are open."""
         self.unsent: Counter[str] = Counter()
         """Requests that were due in a phase and never sent: while overloaded, and at the end of all."""
+        self.phase = ""
+        """The name of the one that lasts; none when the last has ended."""
         self.over = False
 
     def take(self) -> Due:
@@ -69,6 +71,7 @@ class Pace:
         start = time.perf_counter()
         for phase in self._phases:
             end = start + phase.seconds
+            self.phase = phase.name
             if phase.users is not None:
                 self._keep(phase, start, end)
             else:
@@ -76,6 +79,7 @@ class Pace:
             if phase.refuses:
                 self._drop()
             start = end
+        self.phase = ""
         if self._outstanding:
             self._idle.wait(_SEND_SECONDS)
             self._drop()
@@ -104,7 +108,7 @@ class Pace:
 
     def _peak(self) -> float:
         seconds = sum(phase.seconds for phase in self._phases if phase.name == _PEAK)
-        return self._answered(_PEAK) / seconds if seconds else 0.0
+        return self._completed(_PEAK) / seconds if seconds else 0.0
 
     def _put(self, phase: str, instant: float) -> None:
         self._outstanding += 1

@@ -37,7 +37,11 @@ class EndpointReport(BaseModel):
 
 
 class PhaseReport(BaseModel):
-    """One phase: its load, and what came of it. `refusal` is the median of a refusal in milliseconds."""
+    """One phase: its load, and what came of it.
+
+    `completed` are requests, whenever due, that were answered well while it lasted; `refusal` is the median of a
+    refusal in milliseconds.
+    """
 
     name: str
     seconds: float
@@ -46,13 +50,14 @@ class PhaseReport(BaseModel):
     judged: bool
     refuses: bool
     unsent: int
+    completed: int
     refusal: float | None
     endpoints: list[EndpointReport]
 
     @property
     def goodput(self) -> float:
-        """Requests that were due in this phase and answered well, a second."""
-        return sum(endpoint.answered for endpoint in self.endpoints) / self.seconds
+        """Requests that were answered well, a second."""
+        return self.completed / self.seconds
 
     @property
     def offered(self) -> float:
@@ -94,23 +99,33 @@ class Record:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], _Kept] = {}
+        self._completed: Counter[str] = Counter()
 
     def note(
-        self, phase: str, task: str, path: str, status: int, outcome: Outcome, seconds: float, fault: str | None
+        self,
+        phase: str,
+        task: str,
+        path: str,
+        status: int,
+        outcome: Outcome,
+        seconds: float,
+        fault: str | None,
+        during: str,
     ) -> None:
-        """A request of a phase has come to its end, so many seconds after it was due; status 0 is no reply.
+        """A request of a phase has come to its end during one, so many seconds after it was due; status 0 is no reply.
 
         What was refused is timed from when it was sent: until then the service knew nothing of it.
         """
+        self._completed[during] += outcome == "answered"
         kept = self._kept.setdefault((phase, path), _Kept(task))
         kept.seconds[outcome].append(seconds)
         kept.statuses[status] += 1
         if fault:
             kept.faults[fault] += 1
 
-    def answered(self, phase: str) -> int:
-        """Requests of a phase that were answered well so far."""
-        return sum(len(kept.seconds["answered"]) for (name, _), kept in self._kept.items() if name == phase)
+    def completed(self, phase: str) -> int:
+        """Requests that were answered well during a phase so far."""
+        return self._completed[phase]
 
     def report(self, shape: str, phases: Sequence[Phase], rates: dict[str, float], unsent: Counter[str]) -> Report:
         """The notes as a report; `rates` are those of phases that found theirs when they began."""
@@ -129,6 +144,7 @@ class Record:
             judged=phase.judged,
             refuses=phase.refuses,
             unsent=unsent,
+            completed=self._completed[phase.name],
             refusal=percentile(refusals, 0.5) if refusals else None,
             endpoints=[_endpoint(path, kept) for path, kept in mine.items()],
         )

@@ -49,8 +49,10 @@ class Catalogue:
         for task, name in defaults.items():
             if name in self._models or name not in broken:
                 self.pick(KINDS[task], name)
+        self._by_task: dict[str, list[Model[object]]] = {}
         for model in self._models.values():
             self._defaults.setdefault(model.bundle.manifest.task, model.name)
+            self._by_task.setdefault(model.bundle.manifest.task, []).append(model)
 
     def __iter__(self) -> Iterator[Model[object]]:
         return iter(self._models.values())
@@ -74,6 +76,11 @@ class Catalogue:
             raise UnknownModelError(kind.task, name, self._models)
         # The manifest's task says which kind it was loaded as.
         return cast("Model[TaskT]", found)
+
+    def full(self, task: str) -> bool:
+        """Whether a task has models, none of which has room for another row."""
+        models = self._by_task.get(task)
+        return models is not None and not any(model.engine.room for model in models)
 
     @property
     def alive(self) -> bool:

@@ -34,6 +34,10 @@ class Engine(Protocol):
     def queue_depth(self) -> int:
         """Rows that wait."""
 
+    @property
+    def room(self) -> int:
+        """Rows that would be let in now."""
+
     def start(self) -> None:
         """Warm up and begin. Blocking."""
 

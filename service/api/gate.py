@@ -29,7 +29,7 @@ from service.api.life import Life, Stage
 from service.api.route import StrictRoute
 from service.logs import log_access
 from service.metrics import REJECTED, REQUEST_DURATION
-from service.runtime.errors import DeadlineExceededError
+from service.runtime.errors import DeadlineExceededError, QueueFullError
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -145,6 +145,9 @@ class Gate:
             self._check_stage()
         if self._callers is not None and path not in _OPEN and not path.startswith(DOCS_URL):
             self._callers.admit(scope, headers, _task(route), context)
+        if route is not None and self._life.catalogue.full(_task(route)):
+            # Before the body is read: the less a refusal costs while overloaded, the more is answered.
+            raise QueueFullError
         context.deadline = context.started + self._allowed(headers)
         if scope["method"] not in ("POST", "PUT", "PATCH"):
             await self._app(scope, receive, send)

@@ -15,7 +15,7 @@ from service.api.context import CURRENT
 from service.api.threads import EXPLAINING, Threads
 from service.api.waiting import gather
 from service.kinds import Model
-from service.runtime.errors import DeadlineExceededError
+from service.runtime.errors import DeadlineExceededError, QueueFullError
 from service.settings import Settings
 from service.tasks.errors import BadOptionError, TooManySentencesError
 from service.tasks.sampling import of_item
@@ -68,6 +68,9 @@ class Job(Generic[RequestT, OutcomeT, ResultT]):
         most = reading.most if reading else settings.max_items
         if len(items) > most:
             raise BadOptionError(f"{len(items)} items, the limit is {most}: send fewer at a time", field)
+        if len(items) > model.engine.room:
+            # Before they are read, which costs more than all else of a refusal; most items have a row at least.
+            raise QueueFullError
 
         def read() -> tuple[list[Work[RequestT, OutcomeT, ResultT]], float]:
             started = time.perf_counter()

@@ -95,6 +95,11 @@ class DecodingEngine:
         return len(self._intake)
 
     @property
+    def room(self) -> int:
+        """Requests that would be let in now."""
+        return self._intake.room
+
+    @property
     def running_rows(self) -> int:
         """Rows that the next step runs."""
         return self._batch.live

@@ -43,8 +43,8 @@ class QueueFullError(RefusalError):
 
     reason = "queue-full"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} requests are waiting already: retry later")
+    def __init__(self) -> None:
+        super().__init__("as many requests are waiting as may: retry later, or send fewer items at a time")
 
 
 class DeadlineExceededError(RefusalError):

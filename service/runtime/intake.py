@@ -70,6 +70,11 @@ class Intake(Generic[TicketT]):
         """Tickets that wait."""
         return self._depth
 
+    @property
+    def room(self) -> int:
+        """Tickets that would be let in now."""
+        return self._limit - self._depth
+
     def add(self, ticket: TicketT) -> None:
         """Let a ticket in.
 
@@ -80,9 +85,9 @@ class Intake(Generic[TicketT]):
         with self._changed:
             if self._closing:
                 raise ShuttingDownError
-            if self._depth >= self._limit:
+            if not self.room:
                 self._observer.dropped(QueueFullError.reason)
-                raise QueueFullError(self._limit)
+                raise QueueFullError
             self._ring.setdefault(_ring_key(ticket), OrderedDict())[ticket.number] = ticket
             self._pending[ticket.number] = ticket
             if ticket.deadline is not None:

@@ -92,6 +92,11 @@ class OneShotEngine:
         return len(self._intake)
 
     @property
+    def room(self) -> int:
+        """Requests that would be let in now."""
+        return self._intake.room
+
+    @property
     def alive(self) -> bool:
         """Whether every worker runs. A fault of our own that ends one is never recovered from within."""
         return bool(self._threads) and all(thread.is_alive() for thread in self._threads)

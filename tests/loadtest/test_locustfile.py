@@ -33,7 +33,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.reply({"models": [{"task": "classify", "default": True, "limits": {}}]})
     def reply(self, content):
         data = json.dumps(content).encode()
-        self.send_response(200)
+        keys = [f"Bearer {key}" for key in sys.argv[1:-2]]
+        free = self.path == "/readyz" or not keys
+        self.send_response(200 if free or self.headers["Authorization"] in keys else 401)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -43,9 +45,9 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[-1])), Handler).serve
 """
 
 
-def loadtest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def loadtest(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "loadtest", *arguments]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", **variables}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
@@ -104,6 +106,18 @@ def test_a_service_that_answers_badly_fails_and_the_breach_is_named(tmp_path: Pa
     assert last is not None
     assert sum(endpoint.due for endpoint in last.endpoints) == pytest.approx(40 * last.seconds, abs=2)
     assert 0 < sum(endpoint.failed for endpoint in last.endpoints) < last.seconds * 40 / 2
+
+
+def test_a_service_with_keys_is_asked_with_one(tmp_path: Path) -> None:
+    with run_server(["-c", SERVER, "secret"]) as server:
+        options = ["--url", f"{server.url}/", "--duration", "1s", "--users", "1"]
+        refused = loadtest(tmp_path, "load", *options)
+        taken = loadtest(tmp_path, "load", *options, SEQSERVE_LOAD_KEY="secret")
+    assert refused.returncode != 0
+    assert "replies 401 when asked for its models: SEQSERVE_LOAD_KEY must hold one" in refused.stderr
+    report = Report.model_validate_json((tmp_path / REPORTS / "steady.json").read_text("utf-8"))
+    assert {status for phase in report.phases for each in phase.endpoints for status in each.statuses} == {200}
+    assert "secret" not in taken.stdout + taken.stderr
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,10 @@ class Visitors:
     def __init__(self, phases: list[Phase], users: int, seconds: float = 0.001, random: Random | None = None) -> None:
         self.taken: list[Due] = []
         self.done: Counter[str] = Counter()
+        self.ended: Counter[str] = Counter()
         self.most = self._now = 0
         self._seconds = seconds
-        self.pace = Pace(phases, lambda name: self.done[name], random)
+        self.pace = Pace(phases, lambda name: self.ended[name], random)
         visitors = [gevent.spawn(self._visit) for _ in range(users)]
         self.pace.run()
         gevent.killall(visitors)
@@ -66,12 +67,14 @@ class Visitors:
             gevent.sleep(self._seconds)
             self._now -= 1
             self.done[due.phase] += 1
+            self.ended[self.pace.phase] += 1
             self.pace.done()
 
 
 def test_in_a_closed_phase_so_many_are_outstanding() -> None:
     visitors = Visitors([Phase("few", 0.1, users=2), Phase("more", 0.1, users=5)], users=20)
     assert visitors.most == 5
+    assert set(visitors.ended) == {"few", "more", ""}, "the last replies come when no phase lasts"
     assert set(visitors.done) == {"few", "more"}
     assert visitors.done["few"] > 2
     assert sum(visitors.done.values()) == len(visitors.taken), "the last replies are waited for"

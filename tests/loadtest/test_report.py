@@ -21,11 +21,18 @@ PHASES = [
 ]
 
 
-def note(record: Record, phase: str, count: int, outcome: Outcome = "answered", seconds: float = 0.1) -> None:
+def note(
+    record: Record,
+    phase: str,
+    count: int,
+    outcome: Outcome = "answered",
+    seconds: float = 0.1,
+    during: str | None = None,
+) -> None:
     status = {"answered": 200, "refused": 429, "failed": 500}[outcome]
     fault = "status 500" if outcome == "failed" else None
     for _ in range(count):
-        record.note(phase, "tag", "/v1/tag", status, outcome, seconds, fault)
+        record.note(phase, "tag", "/v1/tag", status, outcome, seconds, fault, phase if during is None else during)
 
 
 def finish(record: Record, **unsent: int) -> Report:
@@ -48,7 +55,18 @@ def test_requests_are_kept_apart_by_phase_and_outcome() -> None:
     assert overload.endpoints[0].statuses == {200: 60, 429: 30, 500: 10}
     assert overload.endpoints[0].faults == {"status 500": 10}
     assert (report.counts(), report.counts("tag"), report.counts("translate"), report.errors()) == (200, 200, 0, 10)
-    assert record.answered("peak") == 100
+    assert record.completed("peak") == 100
+
+
+def test_goodput_is_what_was_answered_while_a_phase_lasted() -> None:
+    record = Record()
+    note(record, "peak", 80)
+    note(record, "peak", 20, during="overload")
+    note(record, "overload", 50)
+    note(record, "overload", 40, during="")
+    peak, overload = finish(record).phases[1:]
+    assert (peak.goodput, overload.goodput) == (8, 7)
+    assert (peak.offered, overload.offered) == (10, 9)
 
 
 def breaches(record: Record, thresholds: Thresholds | None = None, **unsent: int) -> list[str]:

@@ -139,6 +139,10 @@ class FakeQueue:
     def queue_depth(self) -> int:
         return len(self._queue)
 
+    @property
+    def room(self) -> int:
+        return self.max_queue - len(self._queue)
+
     def start(self) -> None:
         """It works from the start."""
 
@@ -158,8 +162,8 @@ class FakeQueue:
         with self._wake:
             if self._closing:
                 raise ShuttingDownError
-            if len(self._queue) >= self.max_queue:
-                raise QueueFullError(self.max_queue)
+            if self.room <= 0:
+                raise QueueFullError
             self.seen.append(request)
             self.tickets.append(ticket)
             self._queue.append(ticket)

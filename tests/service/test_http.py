@@ -202,7 +202,7 @@ async def test_no_client_is_dropped_before_it_could_be_served(client: httpx.Asyn
 @pytest.mark.parametrize(
     ("error", "slug"),
     [
-        (QueueFullError(3), "queue-full"),
+        (QueueFullError(), "queue-full"),
         (ShuttingDownError(), "shutting-down"),
         (EngineFailedError("a step failed"), "engine-failed"),
         (RuntimeError("secret"), "internal-error"),
@@ -228,6 +228,18 @@ async def test_a_request_that_is_refused_midway_leaves_nothing_behind(
     engine.hold()
     check_problem(await client.post(path, json={"text": PARAGRAPH}), "queue-full")
     assert [ticket.future.cancelled() for ticket in engine.tickets] == [True, True]
+
+
+@pytest.mark.parametrize("path", [TRANSLATE, STREAM])
+async def test_while_the_queue_is_full_no_body_is_read(
+    client: httpx.AsyncClient, engine: FakeEngine, path: str
+) -> None:
+    room, engine.max_queue = engine.max_queue, 0
+    refused = await client.post(path, content=b"{", headers={"content-type": "application/json"})
+    assert "retry later" in check_problem(refused, "queue-full")["detail"]
+    assert refused.headers["retry-after"] == "1"
+    engine.max_queue = room
+    check_problem(await client.post(path, content=b"{", headers={"content-type": "application/json"}), "invalid-json")
 
 
 async def test_a_request_keeps_its_id(client: httpx.AsyncClient) -> None:

@@ -248,7 +248,7 @@ async def test_requests_are_counted_by_task_model_and_outcome(client: httpx.Asyn
     await client.post(TRANSLATE, json={"text": "", "model": "mute"})
     await client.post(TRANSLATE, json={"text": "A man", "model": "no such model"})
     await client.get("/v1/nothing/at/all")
-    engine.error = QueueFullError(1)
+    engine.error = QueueFullError()
     await client.post(TRANSLATE, json={"text": "A man", "model": "mute"})
     engine.error = None
     engine.hold()

@@ -243,7 +243,7 @@ async def test_an_explanation_that_nobody_waits_for_is_given_up(
 @pytest.mark.parametrize(
     ("error", "slug"),
     [
-        (QueueFullError(3), "queue-full"),
+        (QueueFullError(), "queue-full"),
         (EngineFailedError("a run failed"), "engine-failed"),
         (KeyError("x"), "internal-error"),
     ],
@@ -256,7 +256,7 @@ async def test_what_the_engine_refuses_has_a_status(
 
 
 @PATHS
-async def test_a_list_that_does_not_fit_leaves_nothing_behind(
+async def test_a_list_that_does_not_fit_is_not_begun(
     client: httpx.AsyncClient, catalogue: Catalogue, path: str
 ) -> None:
     engine = engine_of(catalogue, path)
@@ -264,7 +264,13 @@ async def test_a_list_that_does_not_fit_leaves_nothing_behind(
     engine.hold()
     body = {name: [value] * 3 for name, value in BODIES[path].items()}
     check_problem(await client.post(path, json=body), "queue-full")
-    assert [ticket.future.cancelled() for ticket in engine.tickets] == [True, True]
+    assert not engine.tickets
+
+
+async def test_a_full_queue_keeps_nobody_from_another_model(client: httpx.AsyncClient, catalogue: Catalogue) -> None:
+    engine_of(catalogue, CLASSIFY).max_queue = 0
+    check_problem(await client.post(CLASSIFY, json={"text": "good"}), "queue-full")
+    assert (await client.post(CLASSIFY, json={"text": "good", "model": "reader"})).status_code == 200
 
 
 @PATHS
