@@ -21,7 +21,7 @@ OUTPUT := artifacts/$(notdir $(RUN:/=))
 URL :=
 SHAPE := steady
 RATE :=
-USERS := 64
+USERS :=
 DURATION := 60s
 
 # Two environments, because the service must run without PyTorch. Each is made anew when the device changes, so that it
@@ -89,7 +89,7 @@ peers: $(dev_ready) ## Compare the service with what a user would take in its pl
 
 load: $(dev_ready) ## Put load on a service, one started here or URL=… (SHAPE=step RATE=50 USERS=64 DURATION=60s)
 	$(dev_python) -m loadtest load $(if $(URL),--url $(URL)) --shape $(SHAPE) $(if $(RATE),--rate $(RATE)) \
-		--users $(USERS) --duration $(DURATION) $(ARGS)
+		$(if $(USERS),--users $(USERS)) --duration $(DURATION) $(ARGS)
 
 soak: $(dev_ready) ## Ten minutes of mixed load: memory, errors, counters (ARGS="--seconds 3600")
 	$(dev_python) -m loadtest soak $(ARGS)

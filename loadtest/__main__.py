@@ -22,7 +22,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 console = Console(width=None if sys.stdout.isatty() else 150)
 
 BUNDLES = Path(__file__).resolve().parents[1] / "artifacts"
-USERS, SOAK_USERS = 64, 16
+USERS, PEAK_USERS = 16, 64
+"""Requests outstanding; of an overload, so many that what it finds first is the most a service can do."""
 _SHORT_QUEUE = "256"
 """Rows that may wait where overload is the point: those of 64 users, lists among them; thousands would hide it."""
 
@@ -47,7 +48,10 @@ def load(
     shape: Annotated[str, typer.Option(help=", ".join(SHAPES))] = "steady",
     rate: RateOption = None,
     poisson: Annotated[bool, typer.Option("--poisson", help="Arrivals at random instants of that rate.")] = False,
-    users: Annotated[int, typer.Option(min=1, help="Requests outstanding where no rate is given.")] = USERS,
+    users: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"Outstanding where no rate is given; default {USERS}, of an overload {PEAK_USERS}."),
+    ] = None,
     duration: Annotated[str, typer.Option(help="As in 90s or 10m.")] = "60s",
     mix: MixOption = None,
     data: DataOption = None,
@@ -57,7 +61,8 @@ def load(
     setting: SettingOption = [],  # noqa: B006  # typer reads it
 ) -> None:
     """Put load on a service; fails where a threshold is broken. Reports are in reports/load/SHAPE.{html,json,csv}."""
-    options = ["--load-shape", shape, "--users", str(users), "--duration", duration]
+    outstanding = users or (PEAK_USERS if shape == "overload" else USERS)
+    options = ["--load-shape", shape, "--users", str(outstanding), "--duration", duration]
     options += _given(rate=rate, mix=mix, data=data, thresholds=thresholds, tolerance=tolerance)
     options += ["--poisson"] if poisson else []
     queue = {"max_queue": _SHORT_QUEUE, "max_sentences": _SHORT_QUEUE} if shape == "overload" else {}
@@ -71,7 +76,7 @@ def load(
 @app.command("soak")
 def soak_command(
     seconds: Annotated[float, typer.Option(min=1)] = 600,
-    users: Annotated[int, typer.Option(min=1, help="Requests outstanding where no rate is given.")] = SOAK_USERS,
+    users: Annotated[int, typer.Option(min=1, help="Requests outstanding where no rate is given.")] = USERS,
     rate: RateOption = None,
     mix: MixOption = None,
     data: DataOption = None,

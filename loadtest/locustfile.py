@@ -34,7 +34,7 @@ from loadtest.traffic.mix import SHARES, Limits, Mix, MixError, read_shares
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEY = "SEQSERVE_LOAD_KEY"
 """The variable that holds the service's key: who lists processes sees their arguments."""
-USERS, POOL, SPAWN_RATE, DURATION = 64, 16, 100, "60s"
+USERS, POOL, SPAWN_RATE, DURATION = 16, 16, 100, "60s"
 """`POOL`: users for each of `--users`, where requests come whether or not those before were answered."""
 
 

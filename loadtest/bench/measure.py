@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -20,8 +21,9 @@ _ENGINES = ("onnxruntime", "ctranslate2", "bentoml", "starlette", "litserve", "t
 
 @dataclass(frozen=True)
 class Machine:
-    """Where numbers were measured, as far as it explains them."""
+    """Where numbers were measured, as far as it explains them, and on which day."""
 
+    day: str
     processor: str
     cores: int
     python: str
@@ -29,9 +31,10 @@ class Machine:
 
 
 def describe_machine() -> Machine:
-    """The processor, the cores this process may use, and the versions that matter."""
+    """Today's date, the processor, the cores this process may use, and the versions that matter."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Machine(_processor(), cores, platform.python_version(), {name: version(name) for name in _ENGINES})
+    versions = {name: version(name) for name in _ENGINES}
+    return Machine(date.today().isoformat(), _processor(), cores, platform.python_version(), versions)
 
 
 def cpu_seconds(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from export.results.plots import STYLE, save
 from loadtest.bench.measure import Spread
@@ -37,19 +38,27 @@ class Peers:
 
 def draw_peers(peers: Peers, path: Path = PLOT) -> None:
     """Requests a second of every system, by connections; a picture for each task."""
+    systems = list(dict.fromkeys(served.system for task in peers.tasks for served in task.served))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.2 * len(peers.tasks), 3.2), layout="constrained")
+        lines: dict[str, Line2D] = {}
         for axes, task in zip(figure.subplots(1, len(peers.tasks), squeeze=False)[0], peers.tasks, strict=True):
             for served in task.served:
                 points = (served.at(point.connections) for point in served.points)
                 rates = [(point.connections, point.spread("rate").median) for point in points if point]
                 if rates:
-                    axes.plot(*zip(*rates, strict=True), marker="o", markersize=3, label=served.system)
+                    # By its number: not every system serves every task, and each keeps its colour.
+                    colour = f"C{systems.index(served.system)}"
+                    (line,) = axes.plot(*zip(*rates, strict=True), marker="o", markersize=3, color=colour)
+                    lines.setdefault(served.system, line)
             axes.set(
                 title=f"/v1/{task.task}", xlabel="connections", ylabel="requests a second", xscale="log", ylim=(0, None)
             )
+            counts = sorted({point.connections for served in task.served for point in served.points})
+            axes.set_xticks(counts, map(str, counts))
+            axes.minorticks_off()
             axes.grid(alpha=0.3)
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7)
+        figure.legend(lines.values(), lines, loc="outside lower center", ncols=3, fontsize=7)
         path.parent.mkdir(parents=True, exist_ok=True)
         save(figure, path)
 

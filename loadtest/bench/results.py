@@ -36,6 +36,6 @@ def fill_document(document: Path, name: str, machine: Machine, tables: Sequence[
 
 
 def describe(machine: Machine) -> str:
-    """One line on what was measured on."""
+    """One line on when and on what it was measured."""
     libraries = ", ".join(f"{name} {version}" for name, version in machine.libraries.items())
-    return f"*{machine.processor}, {machine.cores} cores; Python {machine.python}, {libraries}*"
+    return f"*{machine.day}; {machine.processor}, {machine.cores} cores; Python {machine.python}, {libraries}*"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from loadtest.bench.results import DOCUMENT, fill_document, save_json
 from loadtest.bench.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
-MACHINE = Machine("A processor", 2, "3.11.0", {"onnxruntime": "1.2.3"})
+MACHINE = Machine("2026-01-31", "A processor", 2, "3.11.0", {"onnxruntime": "1.2.3"})
 TABLE = Table("Speed", ("name", "rate"), [("a", "1"), ("b", "2")])
 
 
@@ -49,6 +50,7 @@ def test_cpu_time_passes_while_one_computes() -> None:
 def test_the_machine_is_described_by_what_explains_the_numbers() -> None:
     machine = describe_machine()
     assert machine.cores >= 1
+    assert date.fromisoformat(machine.day).year >= 2026
     assert set(machine.libraries) == {
         "onnxruntime",
         "ctranslate2",
@@ -71,7 +73,7 @@ def test_results_replace_what_stood_between_their_markers(tmp_path: Path) -> Non
     text = document.read_text()
     assert text.startswith("before\n<!-- bench:a -->\nSpeed:\n\n| name | rate |")
     assert "old" not in text
-    assert "*A processor, 2 cores; Python 3.11.0, onnxruntime 1.2.3*\n<!-- /bench:a -->\nafter" in text
+    assert "*2026-01-31; A processor, 2 cores; Python 3.11.0, onnxruntime 1.2.3*\n<!-- /bench:a -->\nafter" in text
     assert text.endswith("<!-- bench:b -->x<!-- /bench:b -->\n")
     fill_document(document, "a", MACHINE, [TABLE])
     assert document.read_text() == text
