@@ -93,6 +93,10 @@ class Catalogue:
             model.close(drain=drain)
 
 
+class LoadError(BundleError):
+    """A bundle that is what was exported, and cannot be loaded here: for want of memory, say, which may pass."""
+
+
 class AbandonedError(Exception):
     """Nobody wants the models any more: the service is to end."""
 
@@ -151,7 +155,8 @@ def load_model(
     """Load and warm up one bundle, unless `misfit` tells why it cannot take its place, however sound it is.
 
     Raises:
-        BundleError: it is not sound, or a misfit, or cannot run here.
+        BundleError: it is not sound, or a misfit.
+        LoadError: it cannot run here, or not now.
     """
     bundle = open_bundle(folder, precision=settings.precision, provider=settings.provider)
     manifest = bundle.manifest
@@ -166,6 +171,6 @@ def load_model(
             raise
     except Exception as error:
         # Hashes that fit say that it is what was exported, not that this engine on this machine can run it.
-        raise BundleError(folder, [f"it cannot be loaded: {error}"]) from error
+        raise LoadError(folder, [f"it cannot be loaded: {error}"]) from error
     _LOG.info("%s %s is loaded: %s on %s", manifest.name, manifest.version, bundle.variant.precision, bundle.provider)
     return model

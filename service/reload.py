@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +18,7 @@ from typing import TypeVar
 from contract.manifest import BundleError, Manifest
 from service.api.life import Life
 from service.bundles import RefusedBundle, find_bundles, first_sound, namesake_fault
-from service.catalogue import Catalogue, UnknownModelError, load_model, tell_refused
+from service.catalogue import Catalogue, LoadError, UnknownModelError, load_model, tell_refused
 from service.heap import give_back, settle_heap
 from service.kinds import Model
 from service.settings import Settings
@@ -27,6 +29,8 @@ ValueT = TypeVar("ValueT")
 _Models = dict[str, Model[object]]
 _Refused = dict[str, list[RefusedBundle]]
 _Print = tuple[tuple[str, int, int], ...]
+_RETRY_SECONDS = 60.0
+"""Until a sound version that could not be loaded is tried again; what is not sound, when its files have changed."""
 
 
 class _UnfinishedError(Exception):
@@ -42,7 +46,7 @@ class Reloader:
         self._models: _Models = {self._name(model.bundle.folder): model for model in life.catalogue}
         self._refused: _Refused = {}
         self._seen: dict[Path, _Print] = {}
-        self._known: dict[Path, tuple[_Print, tuple[str, ...]]] = {}
+        self._known: dict[Path, tuple[_Print, tuple[str, ...], float]] = {}
         # What was refused at the start is tried once more: it may have been mended since, while others were loaded.
         for bundle in life.catalogue.refused:
             self._refused.setdefault(bundle.name, []).append(bundle)
@@ -95,8 +99,8 @@ class Reloader:
         if current is not None and current.bundle.folder == folder:
             return current
         now = _fingerprint(folder)
-        known, faults = self._known.get(folder, (None, ()))
-        if known == now:
+        known, faults, retry = self._known.get(folder, (None, (), 0.0))
+        if known == now and time.monotonic() < retry:
             raise BundleError(folder, list(faults))
         before, self._seen[folder] = self._seen.get(folder), now
         if before != now:
@@ -104,7 +108,8 @@ class Reloader:
         try:
             return load_model(folder, self._settings, lambda manifest: self._misfit(manifest, current))
         except BundleError as error:
-            self._known[folder] = now, tuple(error.faults)
+            retry = time.monotonic() + _RETRY_SECONDS if isinstance(error, LoadError) else math.inf
+            self._known[folder] = now, tuple(error.faults), retry
             raise
 
     def _misfit(self, manifest: Manifest, current: Model[object] | None) -> str | None:

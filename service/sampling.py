@@ -7,6 +7,7 @@ be asked, so each sets its own every second.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from contextlib import suppress
 
@@ -18,6 +19,7 @@ from service.api.life import Life
 from service.kinds import SlotEngine
 from service.settings import available_memory
 
+_LOG = logging.getLogger("bentoml.seqserve")
 _PERIOD = 1.0
 """Seconds."""
 
@@ -33,9 +35,17 @@ def sample(life: Life) -> None:
 
 
 async def keep_sampling(life: Life) -> None:
-    """Set the gauges of this process again and again."""
+    """Set the gauges of this process again and again, whatever a driver may say once."""
+    told = ""
     while True:
-        await asyncio.to_thread(sample, life)
+        try:
+            await asyncio.to_thread(sample, life)
+        except Exception as error:  # noqa: BLE001  # what is not told now is told a second later
+            if str(error) != told:
+                _LOG.exception("the gauges could not be set")
+            told = str(error)
+        else:
+            told = ""
         await asyncio.sleep(_PERIOD)
 
 

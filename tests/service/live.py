@@ -20,7 +20,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = ROOT / "tests" / "data" / "bundles" / "v1"
-TIMEOUT = 60
+TIMEOUT = 120
 
 
 def free_port() -> int:

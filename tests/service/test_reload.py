@@ -6,6 +6,7 @@ import asyncio
 import gc
 import shutil
 import threading
+import time
 import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from service.api.app import create_face
 from service.api.life import Life
 from service.catalogue import load_catalogue
 from service.heap import settle_heap
+from service.kinds import Model
 from service.metrics import render
 from service.reload import Reloader
 from service.settings import Settings
@@ -110,6 +112,27 @@ async def test_a_broken_version_is_refused_once_and_taken_when_it_is_mended(
     await look(reloader)
     assert (served(life)[0], refused(life)) == (("tiny-classify", "2"), [])
     assert sample(render().decode(), "seqserve_bundle_refused", model="tiny-classify", version="2") == 0
+
+
+async def test_a_sound_version_that_could_not_be_loaded_is_tried_again(
+    life: Life, reloader: Reloader, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_version(FIRST, folder / "tiny-classify" / "2")
+    tried = []
+
+    def fail(self: Model[object]) -> None:
+        tried.append(self.version)
+        raise MemoryError("not enough of it")
+
+    with monkeypatch.context() as starved:
+        starved.setattr(Model, "start", fail)
+        await look(reloader)
+        await look(reloader)
+    assert (tried, refused(life)) == (["2"], [("tiny-classify", "2")]), "not at every look"
+    assert life.catalogue.refused[0].faults == ("it cannot be loaded: not enough of it",)
+    monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic(): now + 61)
+    await look(reloader)
+    assert (served(life)[0], refused(life)) == (("tiny-classify", "2"), [])
 
 
 async def test_going_back_is_a_file_or_a_folder_less(life: Life, reloader: Reloader, folder: Path) -> None:

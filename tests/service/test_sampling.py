@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 
 import pynvml
 import pytest
 
-from service import metrics
-from service.sampling import _Usage
+from service import metrics, sampling
+from service.api.life import Life
+from service.sampling import _Usage, keep_sampling
 
 
 def utilisation(gpu: int) -> SimpleNamespace:
@@ -44,3 +46,23 @@ def test_a_machine_without_a_driver_has_no_gpus(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(metrics.GPU_MEMORY_USED, "_metrics", {})
     _Usage().sample()
     assert "seqserve_gpu_memory_used_bytes{gpu=" not in metrics.render().decode()
+
+
+async def test_what_a_driver_refuses_once_is_told_once_and_asked_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[Life] = []
+
+    def sample(life: Life) -> None:
+        asked.append(life)
+        if len(asked) in (1, 2, 4):
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+
+    monkeypatch.setattr(sampling, "sample", sample)
+    monkeypatch.setattr(sampling, "_PERIOD", 0.001)
+    task = asyncio.create_task(keep_sampling(Life()))
+    async with asyncio.timeout(10):
+        while len(asked) < 6:
+            await asyncio.sleep(0.001)
+    task.cancel()
+    assert caplog.text.count("the gauges could not be set") == 2
