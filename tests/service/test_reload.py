@@ -130,7 +130,8 @@ async def test_a_sound_version_that_could_not_be_loaded_is_tried_again(
         await look(reloader)
     assert (tried, refused(life)) == (["2"], [("tiny-classify", "2")]), "not at every look"
     assert life.catalogue.refused[0].faults == ("it cannot be loaded: not enough of it",)
-    monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic(): now + 61)
+    later = time.monotonic() + 61
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     await look(reloader)
     assert (served(life)[0], refused(life)) == (("tiny-classify", "2"), [])
 

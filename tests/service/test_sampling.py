@@ -11,6 +11,7 @@ import pytest
 from service import metrics, sampling
 from service.api.life import Life
 from service.sampling import _Usage, keep_sampling
+from tests.service.replies import until
 
 
 def utilisation(gpu: int) -> SimpleNamespace:
@@ -61,8 +62,6 @@ async def test_what_a_driver_refuses_once_is_told_once_and_asked_again(
     monkeypatch.setattr(sampling, "sample", sample)
     monkeypatch.setattr(sampling, "_PERIOD", 0.001)
     task = asyncio.create_task(keep_sampling(Life()))
-    async with asyncio.timeout(10):
-        while len(asked) < 6:
-            await asyncio.sleep(0.001)
+    await until(lambda: len(asked) >= 6)
     task.cancel()
     assert caplog.text.count("the gauges could not be set") == 2
