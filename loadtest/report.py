@@ -49,6 +49,7 @@ class PhaseReport(BaseModel):
     rate: float | None
     judged: bool
     refuses: bool
+    full: bool
     unsent: int
     completed: int
     refusal: float | None
@@ -143,6 +144,7 @@ class Record:
             rate=phase.rate if rate is None else rate,
             judged=phase.judged,
             refuses=phase.refuses,
+            full=phase.full,
             unsent=unsent,
             completed=self._completed[phase.name],
             refusal=percentile(refusals, 0.5) if refusals else None,

@@ -22,7 +22,8 @@ class Phase:
 
     Exactly one of `users`, `rate` and `of_peak` is given: requests outstanding, arrivals a second, or arrivals as a
     multiple of the requests a second that were answered in the phase named *peak*. `judged` says whether thresholds
-    hold; `refuses`, whether refusals (429) are what should happen.
+    hold; `refuses`, whether refusals (429) are what should happen; `full`, whether it finds out the most that a service
+    can do, with as many waiting as that takes. Neither of the last two is judged by its latencies.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Phase:
     of_peak: float | None = None
     judged: bool = True
     refuses: bool = False
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _overload(load: Load, seconds: float) -> list[Phase]:
     if load.rate is not None:
         raise ShapeError("overload finds its own rate: leave the rate out")
     return [
-        load.phase("peak", 0.3 * seconds),
+        Phase("peak", 0.3 * seconds, users=load.users, full=True),
         Phase("overload", 0.4 * seconds, of_peak=OVERLOAD, refuses=True),
         Phase("recovery", 0.3 * seconds, of_peak=RECOVERY),
     ]

@@ -87,7 +87,7 @@ class Thresholds(_Frozen):
             worst = ", ".join(f"{fault} ({count}×)" for fault, count in endpoint.faults.items()) or "refused"
             yield f"{place}: {wrong} of {endpoint.due} went wrong, the limit is {error_rate:.2%}: {worst}"
         # What waits in a full queue is as late as the queue is long.
-        if not phase.refuses and endpoint.p95 is not None and endpoint.p95 > p95:
+        if not (phase.refuses or phase.full) and endpoint.p95 is not None and endpoint.p95 > p95:
             yield f"{place}: 95th percentile {endpoint.p95:.0f} ms, the limit is {p95:g}"
 
 

@@ -16,8 +16,9 @@ from loadtest.traffic.question import Outcome
 
 PHASES = [
     Phase("warm-up", 1, users=2, judged=False),
-    Phase("peak", 10, users=2),
+    Phase("peak", 10, users=2, full=True),
     Phase("overload", 10, of_peak=10, refuses=True),
+    Phase("recovery", 10, of_peak=0.5),
 ]
 
 
@@ -47,7 +48,7 @@ def test_requests_are_kept_apart_by_phase_and_outcome() -> None:
     note(record, "overload", 30, "refused", 0.02)
     note(record, "overload", 10, "failed")
     report = Report.model_validate_json(finish(record, overload=7).model_dump_json())
-    peak, overload = report.phases[1:]
+    peak, overload = report.phases[1:3]
     (endpoint,) = peak.endpoints
     assert (endpoint.p50, endpoint.p95, endpoint.p99) == pytest.approx((50, 95, 99))
     assert (peak.goodput, overload.goodput, overload.offered) == (10, 6, 10)
@@ -64,7 +65,7 @@ def test_goodput_is_what_was_answered_while_a_phase_lasted() -> None:
     note(record, "peak", 20, during="overload")
     note(record, "overload", 50)
     note(record, "overload", 40, during="")
-    peak, overload = finish(record).phases[1:]
+    peak, overload = finish(record).phases[1:3]
     assert (peak.goodput, overload.goodput) == (8, 7)
     assert (peak.offered, overload.offered) == (10, 9)
 
@@ -91,12 +92,13 @@ def test_each_breach_is_named() -> None:
     record = overloaded()
     note(record, "peak", 20, seconds=2)
     note(record, "peak", 1, "failed")
+    note(record, "recovery", 20, seconds=2)
     assert breaches(record, peak=4) == [
         "peak: /v1/tag: 1 of 121 went wrong, the limit is 0.00%: status 500 (1×)",
-        "peak: /v1/tag: 95th percentile 2000 ms, the limit is 1000",
         "peak: 4 requests were due and never sent: every user was waiting for a reply",
         "overload: goodput is 75% of the peak, the limit is 80%",
-    ]
+        "recovery: /v1/tag: 95th percentile 2000 ms, the limit is 1000",
+    ], "of a peak, requests may be as late as it takes to fill the service"
     own = Thresholds.model_validate({"endpoints": {"/v1/tag": {"p95": 3000, "error_rate": 0.01}}})
     assert breaches(record, own) == ["overload: goodput is 75% of the peak, the limit is 80%"]
 
