@@ -15,15 +15,13 @@ from rich.table import Table
 from loadtest.bench.server import ServerError, run_service
 from loadtest.report import PhaseReport, Report
 from loadtest.run import REPORTS, run_locust
-from loadtest.shapes import SHAPES
+from loadtest.shapes import PEAK_USERS, SHAPES, USERS
 from loadtest.soak import MOST_GROWTH, soak
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(width=None if sys.stdout.isatty() else 150)
 
 BUNDLES = Path(__file__).resolve().parents[1] / "artifacts"
-USERS, PEAK_USERS = 16, 64
-"""Requests outstanding; of an overload, so many that what it finds first is the most a service can do."""
 _SHORT_QUEUE = "256"
 """Rows that may wait where overload is the point: those of 64 users, lists among them; thousands would hide it."""
 
@@ -61,9 +59,8 @@ def load(
     setting: SettingOption = [],  # noqa: B006  # typer reads it
 ) -> None:
     """Put load on a service; fails where a threshold is broken. Reports are in reports/load/SHAPE.{html,json,csv}."""
-    outstanding = users or (PEAK_USERS if shape == "overload" else USERS)
-    options = ["--load-shape", shape, "--users", str(outstanding), "--duration", duration]
-    options += _given(rate=rate, mix=mix, data=data, thresholds=thresholds, tolerance=tolerance)
+    options = ["--load-shape", shape, "--duration", duration]
+    options += _given(users=users, rate=rate, mix=mix, data=data, thresholds=thresholds, tolerance=tolerance)
     options += ["--poisson"] if poisson else []
     queue = {"max_queue": _SHORT_QUEUE, "max_sentences": _SHORT_QUEUE} if shape == "overload" else {}
     with _service(url, bundles, queue | _settings(setting)) as at:

@@ -25,16 +25,16 @@ from locust.util.timespan import parse_timespan
 from loadtest.pace import Pace
 from loadtest.pictures import NoPicturesError
 from loadtest.report import Record
-from loadtest.shapes import SHAPES, Load, ShapeError, plan
+from loadtest.shapes import SHAPES, Load, ShapeError, plan, usual_users
 from loadtest.thresholds import SHIPPED, Thresholds, ThresholdsError, load_thresholds
 from loadtest.traffic.material import MaterialError, load_material
 from loadtest.traffic.memory import TOLERANCE, Memory
 from loadtest.traffic.mix import SHARES, Limits, Mix, MixError, read_shares
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-KEY = "SEQSERVE_LOAD_KEY"
+KEY = "LOADTEST_KEY"
 """The variable that holds the service's key: who lists processes sees their arguments."""
-USERS, POOL, SPAWN_RATE, DURATION = 16, 16, 100, "60s"
+POOL, SPAWN_RATE, DURATION = 16, 100, "60s"
 """`POOL`: users for each of `--users`, where requests come whether or not those before were answered."""
 
 
@@ -44,7 +44,7 @@ class Run:
     def __init__(self, options: Any, host: str) -> None:
         self.headers = {"Authorization": f"Bearer {options.key}"} if options.key else {}
         self.shape: str = options.load_shape
-        load = Load(options.num_users or USERS, options.rate)
+        load = Load(options.num_users or usual_users(self.shape), options.rate)
         self.phases = plan(self.shape, load, parse_timespan(options.duration))
         closed = all(phase.users is not None for phase in self.phases)
         self.pool = max(phase.users or 0 for phase in self.phases) if closed else POOL * load.users

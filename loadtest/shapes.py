@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 OVERLOAD, RECOVERY = 10.0, 0.5
 """Arrivals while overloaded and after it, as multiples of what was answered at the peak."""
+USERS, PEAK_USERS = 16, 64
+"""Requests outstanding where nothing else is said; of an overload, so many that its peak is the most it can do."""
 _STEPS, _SPIKE = 5, 4.0
 _WARM_UP, _WARM_UP_SECONDS = 0.1, 10.0
 """What is not judged at the beginning: such a share of the time, and no more than so long."""
@@ -50,6 +52,11 @@ class Load:
         if self.rate is not None:
             return Phase(name, seconds, rate=self.rate * level, judged=judged, refuses=refuses)
         return Phase(name, seconds, users=max(1, round(self.users * level)), judged=judged, refuses=refuses)
+
+
+def usual_users(shape: str) -> int:
+    """Requests outstanding of a shape where nothing else is said."""
+    return PEAK_USERS if shape == "overload" else USERS
 
 
 def plan(shape: str, load: Load, seconds: float) -> list[Phase]:

@@ -29,7 +29,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._idle_from_now()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -41,6 +41,9 @@ class Connection(HttpToolsProtocol):
         # Most heads come whole: only another one costs a timer.
         if self._in_head and self._timer is None:
             self._timer = self.loop.call_later(self.head_timeout, self._hang_up)
+        if self.timeout_keep_alive_task is None and self._is_idle():
+            # The rest of a body whose request has its reply already: uvicorn takes it for the end of idling.
+            self._idle_from_now()
         self._held = 0 if self._moved else self._held + len(data)
         if self._held > _MOST_HELD and not self.transport.is_closing():
             # Else it would be taken for a reply to the request before, or cut that in two.
@@ -74,6 +77,13 @@ class Connection(HttpToolsProtocol):
             return
         self.transport.write(_LATE)
         self.transport.close()
+
+    def _idle_from_now(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _is_idle(self) -> bool:
+        replied = self.cycle is not None and self.cycle.response_complete  # type: ignore[redundant-expr]
+        return replied and not self._in_head and not self.transport.is_closing()
 
     def _is_replying(self) -> bool:
         # uvicorn declares a cycle before there is one.

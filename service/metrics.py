@@ -1,7 +1,8 @@
 """Every metric of the service, declared once: prefix `seqserve_`, base units, label values from closed sets.
 
-`task` and `model` are names that are served (empty where a request named none that is), `outcome` and `reason` come
-from the code. With several worker processes, the figures of all are summed when they are read.
+`task` and `model` are names that are served (empty where a request named none that is, or was refused before that was
+read), `outcome` and `reason` come from the code. With several worker processes, the figures of all are summed when they
+are read.
 """
 
 from __future__ import annotations

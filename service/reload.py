@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,8 +30,19 @@ ValueT = TypeVar("ValueT")
 _Models = dict[str, Model[object]]
 _Refused = dict[str, list[RefusedBundle]]
 _Print = tuple[tuple[str, int, int], ...]
-_RETRY_SECONDS = 60.0
-"""Until a sound version that could not be loaded is tried again; what is not sound, when its files have changed."""
+_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 60.0, 3600.0
+"""Until a sound version that could not be loaded is tried again, twice as long each time; what is not sound is tried
+when its files have changed."""
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """A version that was refused: its files then, why, and how long and until when it is not tried again."""
+
+    files: _Print
+    faults: tuple[str, ...]
+    wait: float
+    until: float
 
 
 class _UnfinishedError(Exception):
@@ -46,7 +58,7 @@ class Reloader:
         self._models: _Models = {self._name(model.bundle.folder): model for model in life.catalogue}
         self._refused: _Refused = {}
         self._seen: dict[Path, _Print] = {}
-        self._known: dict[Path, tuple[_Print, tuple[str, ...], float]] = {}
+        self._failed: dict[Path, _Failed] = {}
         # What was refused at the start is tried once more: it may have been mended since, while others were loaded.
         for bundle in life.catalogue.refused:
             self._refused.setdefault(bundle.name, []).append(bundle)
@@ -99,17 +111,21 @@ class Reloader:
         if current is not None and current.bundle.folder == folder:
             return current
         now = _fingerprint(folder)
-        known, faults, retry = self._known.get(folder, (None, (), 0.0))
-        if known == now and time.monotonic() < retry:
-            raise BundleError(folder, list(faults))
+        failed = self._failed.get(folder)
+        again = failed is not None and failed.files == now
+        if failed is not None and again and time.monotonic() < failed.until:
+            raise BundleError(folder, list(failed.faults))
         before, self._seen[folder] = self._seen.get(folder), now
         if before != now:
             raise _UnfinishedError
         try:
             return load_model(folder, self._settings, lambda manifest: self._misfit(manifest, current))
         except BundleError as error:
-            retry = time.monotonic() + _RETRY_SECONDS if isinstance(error, LoadError) else math.inf
-            self._known[folder] = now, tuple(error.faults), retry
+            wait = math.inf
+            if isinstance(error, LoadError):
+                wait = min(2 * failed.wait, _LONGEST_RETRY_SECONDS) if failed is not None and again else _RETRY_SECONDS
+                give_back()
+            self._failed[folder] = _Failed(now, tuple(error.faults), wait, time.monotonic() + wait)
             raise
 
     def _misfit(self, manifest: Manifest, current: Model[object] | None) -> str | None:

@@ -35,17 +35,9 @@ def sample(life: Life) -> None:
 
 
 async def keep_sampling(life: Life) -> None:
-    """Set the gauges of this process again and again, whatever a driver may say once."""
-    told = ""
+    """Set the gauges of this process again and again."""
     while True:
-        try:
-            await asyncio.to_thread(sample, life)
-        except Exception as error:  # noqa: BLE001  # what is not told now is told a second later
-            if str(error) != told:
-                _LOG.exception("the gauges could not be set")
-            told = str(error)
-        else:
-            told = ""
+        await asyncio.to_thread(sample, life)
         await asyncio.sleep(_PERIOD)
 
 
@@ -55,6 +47,7 @@ class _Usage:
     def __init__(self) -> None:
         self._process = psutil.Process()
         self._gpus = _find_gpus()
+        self._silent: set[str] = set()
         self._cpu_seconds = 0.0
         self._lock = threading.Lock()
         metrics.START_TIME.set(self._process.create_time())
@@ -69,13 +62,24 @@ class _Usage:
             self._cpu_seconds = spent
         metrics.MEMORY.set(self._process.memory_info().rss)
         for index, gpu in self._gpus.items():
-            memory = pynvml.nvmlDeviceGetMemoryInfo(gpu)
-            metrics.GPU_MEMORY_USED.labels(index).set(memory.used)
-            metrics.GPU_MEMORY_TOTAL.labels(index).set(memory.total)
-            # A slice of a GPU does not tell how busy it is.
-            with suppress(pynvml.NVMLError_NotSupported):
-                busy = pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu
-                metrics.GPU_UTILISATION.labels(index).set(busy / 100)
+            try:
+                self._ask(index, gpu)
+            except pynvml.NVMLError as error:
+                # Its gauges stay as they are; all others go on.
+                if index not in self._silent:
+                    _LOG.error("GPU %s tells nothing of itself: %s", index, error)
+                self._silent.add(index)
+            else:
+                self._silent.discard(index)
+
+    def _ask(self, index: str, gpu: object) -> None:
+        memory = pynvml.nvmlDeviceGetMemoryInfo(gpu)
+        metrics.GPU_MEMORY_USED.labels(index).set(memory.used)
+        metrics.GPU_MEMORY_TOTAL.labels(index).set(memory.total)
+        # A slice of a GPU does not tell how busy it is.
+        with suppress(pynvml.NVMLError_NotSupported):
+            busy = pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu
+            metrics.GPU_UTILISATION.labels(index).set(busy / 100)
 
 
 def _find_gpus() -> dict[str, object]:

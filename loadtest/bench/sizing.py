@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 
 from contract.manifest import load_manifest
 from loadtest.bench.asked import what_to_ask
@@ -49,10 +51,23 @@ class Sized:
     service: ServiceModel
     checks: list[Check]
 
-    @property
-    def margin(self) -> float:
-        """By how many times the 99th percentile came out above what was foretold: the median of the checks, or 1."""
-        return max(1.0, median(check.measured[1] / check.foretold[1] for check in self.checks))
+    def replicas(self, rate: float, bound: float) -> int:
+        """The fewest that keep to a bound in seconds, none of them busier than the busiest check.
+
+        Up to each check's load, what is foretold counts as many times as the check came out above it.
+
+        Raises:
+            CapacityError: no number of replicas keeps to it.
+        """
+        found = []
+        for check in self.checks:
+            margin = max(1.0, check.measured[1] / check.foretold[1])
+            with suppress(CapacityError):
+                fewest = plan(self.service, rate, bound / margin).replicas
+                found.append(max(fewest, math.ceil(rate / check.rate)))
+        if not found:
+            raise CapacityError(f"nothing that was measured keeps to {1000 * bound:g} ms")
+        return min(found)
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,7 @@ class Sizing:
             service = each.service
             alone = f"{1000 * service.mean:,.2f}", f"{1000 * percentile(service.alone, 0.99):,.2f}"
             shape = f"{service.steps:.1f}", str(service.at_once), f"{service.fixed:.2f}"
-            rows.append((f"{each.model} ({each.task})", *alone, *shape, f"{each.rate:,.0f}", f"{each.margin:.2f}"))
+            rows.append((f"{each.model} ({each.task})", *alone, *shape, f"{each.rate:,.0f}"))
         columns = (
             "",
             "alone, mean ms",
@@ -91,7 +106,6 @@ class Sizing:
             "at once",
             "fixed",
             "most",
-            "margin",
         )
         return Table(f"One replica; *most* is requests a second at {CROWD} connections", columns, rows)
 
@@ -177,7 +191,7 @@ def _shares(latencies: Sequence[float]) -> tuple[float, float]:
 
 def _replicas(sized: Sized, rate: float, bound: float) -> str:
     try:
-        found = plan(sized.service, rate, bound / sized.margin)
+        replicas = sized.replicas(rate, bound)
     except CapacityError:
         return "never"
-    return f"{found.replicas:,} ({found.utilisation:.0%})"
+    return f"{replicas:,} ({rate / replicas / sized.rate:.0%})"

@@ -145,7 +145,7 @@ class Gate:
             self._check_stage()
         if self._callers is not None and path not in _OPEN and not path.startswith(DOCS_URL):
             self._callers.admit(scope, headers, _task(route), context)
-        if route is not None and self._life.catalogue.full(_task(route)):
+        if route is not None and _stays_open(scope, headers) and self._life.catalogue.full(_task(route)):
             # Before the body is read: the less a refusal costs while overloaded, the more is answered.
             raise QueueFullError
         context.deadline = context.started + self._allowed(headers)
@@ -260,6 +260,11 @@ def _method(scope: Scope) -> str:
     """A request's method: a client may send any word in its place."""
     method = str(scope["method"])
     return method if method in _METHODS else "_OTHER"
+
+
+def _stays_open(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether a connection outlives its request: of one that is closed before all was read, the reply may be lost."""
+    return scope["http_version"] != "1.0" and headers.get(b"connection", b"").lower() != b"close"
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:

@@ -68,9 +68,10 @@ class Job(Generic[RequestT, OutcomeT, ResultT]):
         most = reading.most if reading else settings.max_items
         if len(items) > most:
             raise BadOptionError(f"{len(items)} items, the limit is {most}: send fewer at a time", field)
-        if len(items) > model.engine.room:
+        room = model.engine.room
+        if room < len(items) <= settings.max_sentences:
             # Before they are read, which costs more than all else of a refusal; most items have a row at least.
-            raise QueueFullError
+            raise QueueFullError(len(items), room)
 
         def read() -> tuple[list[Work[RequestT, OutcomeT, ResultT]], float]:
             started = time.perf_counter()

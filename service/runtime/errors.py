@@ -43,8 +43,9 @@ class QueueFullError(RefusalError):
 
     reason = "queue-full"
 
-    def __init__(self) -> None:
-        super().__init__("as many requests are waiting as may: retry later, or send fewer items at a time")
+    def __init__(self, rows: int = 1, room: int = 0) -> None:
+        fewer = f" for {rows}, but for {room}: send fewer at a time, or" if room else ":"
+        super().__init__(f"too much is waiting already, there is no room{fewer} retry later")
 
 
 class DeadlineExceededError(RefusalError):

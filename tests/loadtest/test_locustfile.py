@@ -112,9 +112,9 @@ def test_a_service_with_keys_is_asked_with_one(tmp_path: Path) -> None:
     with run_server(["-c", SERVER, "secret"]) as server:
         options = ["--url", f"{server.url}/", "--duration", "1s", "--users", "1"]
         refused = loadtest(tmp_path, "load", *options)
-        taken = loadtest(tmp_path, "load", *options, SEQSERVE_LOAD_KEY="secret")
+        taken = loadtest(tmp_path, "load", *options, LOADTEST_KEY="secret")
     assert refused.returncode != 0
-    assert "replies 401 when asked for its models: SEQSERVE_LOAD_KEY must hold one" in refused.stderr
+    assert "replies 401 when asked for its models: LOADTEST_KEY must hold one" in refused.stderr
     report = Report.model_validate_json((tmp_path / REPORTS / "steady.json").read_text("utf-8"))
     assert {status for phase in report.phases for each in phase.endpoints for status in each.statuses} == {200}
     assert "secret" not in taken.stdout + taken.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -18,7 +19,9 @@ from service.api.life import Life
 from service.runtime.errors import EngineFailedError, QueueFullError, ShuttingDownError
 from service.settings import Settings
 from tests.service.fakes import FakeEngine, make_catalogue
-from tests.service.replies import PARAGRAPH, STREAM, TEXT, TRANSLATE, check_problem, read_events
+from tests.service.replies import PARAGRAPH, STREAM, TEXT, TRANSLATE, check_problem, read_events, sample
+
+FULL = "queue-full"
 
 
 async def test_a_text_is_translated(client: httpx.AsyncClient) -> None:
@@ -234,12 +237,28 @@ async def test_a_request_that_is_refused_midway_leaves_nothing_behind(
 async def test_while_the_queue_is_full_no_body_is_read(
     client: httpx.AsyncClient, engine: FakeEngine, path: str
 ) -> None:
+    read: list[bytes] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append(b"{")
+        yield b"{"
+
+    async def refused() -> float:
+        return sample((await client.get("/metrics")).text, "seqserve_rejected_total", task="translate", reason=FULL)
+
+    before = await refused()
     room, engine.max_queue = engine.max_queue, 0
-    refused = await client.post(path, content=b"{", headers={"content-type": "application/json"})
-    assert "retry later" in check_problem(refused, "queue-full")["detail"]
-    assert refused.headers["retry-after"] == "1"
+    headers = {"content-type": "application/json"}
+    response = await client.post(path, content=body(), headers=headers)
+    assert "retry later" in check_problem(response, FULL)["detail"]
+    assert response.headers["retry-after"] == "1"
+    assert not read
+    assert await refused() == before + 1
+    # A connection that is closed at once might take a reply with it that came before all was read.
+    check_problem(await client.post(path, content=body(), headers=headers | {"connection": "close"}), "invalid-json")
     engine.max_queue = room
-    check_problem(await client.post(path, content=b"{", headers={"content-type": "application/json"}), "invalid-json")
+    check_problem(await client.post(path, content=body(), headers=headers), "invalid-json")
+    assert len(read) == 2
 
 
 async def test_a_request_keeps_its_id(client: httpx.AsyncClient) -> None:

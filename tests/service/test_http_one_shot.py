@@ -261,9 +261,12 @@ async def test_a_list_that_does_not_fit_is_not_begun(
 ) -> None:
     engine = engine_of(catalogue, path)
     engine.max_queue = 2
-    engine.hold()
     body = {name: [value] * 3 for name, value in BODIES[path].items()}
-    check_problem(await client.post(path, json=body), "queue-full")
+    problem = check_problem(await client.post(path, json=body), "queue-full")
+    assert "no room for 3, but for 2: send fewer" in problem["detail"]
+    # What never fits is told so, however much room there is.
+    body = {name: [value] * 31 for name, value in BODIES[path].items()}
+    assert (await client.post(path, json=body)).status_code == 422
     assert not engine.tickets
 
 

@@ -180,6 +180,15 @@ async def test_heads_that_never_end_keep_nobody_from_being_served(
     assert len(worker.net_connections()) < SOCKETS
 
 
+async def test_a_body_that_was_refused_before_it_came_keeps_no_connection(service: tuple[psutil.Process, str]) -> None:
+    async with connected(service[1]) as (reader, writer):
+        head = raw_request(TRANSLATE, b"").replace(b"content-length: 0", b"content-length: 999999999")
+        writer.write(head)
+        assert b"413" in await asyncio.wait_for(reader.readline(), TIMEOUT)
+        writer.write(b"x")
+        await asyncio.wait_for(reader.read(), TIMEOUT)
+
+
 @pytest.mark.parametrize("begun", ["", "transfer-encoding: chunked\r\n\r\n0\r\n"])
 async def test_fields_that_go_on_and_on_are_not_kept(
     service: tuple[psutil.Process, str], client: httpx.AsyncClient, begun: str

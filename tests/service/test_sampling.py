@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import SimpleNamespace
 
 import pynvml
 import pytest
 
-from service import metrics, sampling
-from service.api.life import Life
-from service.sampling import _Usage, keep_sampling
-from tests.service.replies import until
+from service import metrics
+from service.sampling import _Usage
 
 
 def utilisation(gpu: int) -> SimpleNamespace:
@@ -49,19 +46,30 @@ def test_a_machine_without_a_driver_has_no_gpus(monkeypatch: pytest.MonkeyPatch)
     assert "seqserve_gpu_memory_used_bytes{gpu=" not in metrics.render().decode()
 
 
-async def test_what_a_driver_refuses_once_is_told_once_and_asked_again(
+def test_a_gpu_that_tells_nothing_is_told_of_once_and_asked_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked: list[Life] = []
+    lost = {0}
 
-    def sample(life: Life) -> None:
-        asked.append(life)
-        if len(asked) in (1, 2, 4):
+    def memory(gpu: int) -> SimpleNamespace:
+        if gpu in lost:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+        return SimpleNamespace(used=1000 + gpu, total=8000)
 
-    monkeypatch.setattr(sampling, "sample", sample)
-    monkeypatch.setattr(sampling, "_PERIOD", 0.001)
-    task = asyncio.create_task(keep_sampling(Life()))
-    await until(lambda: len(asked) >= 6)
-    task.cancel()
-    assert caplog.text.count("the gauges could not be set") == 2
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 2)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: index)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", memory)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", utilisation)
+    for gauge in (metrics.GPU_UTILISATION, metrics.GPU_MEMORY_USED, metrics.GPU_MEMORY_TOTAL):
+        monkeypatch.setattr(gauge, "_metrics", {})
+    usage = _Usage()
+    usage.sample()
+    usage.sample()
+    assert caplog.text.count("GPU 0 tells nothing of itself") == 1
+    text = metrics.render().decode()
+    assert 'seqserve_gpu_memory_used_bytes{gpu="1"} 1001.0' in text
+    assert 'seqserve_gpu_memory_used_bytes{gpu="0"}' not in text
+    lost.clear()
+    usage.sample()
+    assert 'seqserve_gpu_memory_used_bytes{gpu="0"} 1000.0' in metrics.render().decode()
