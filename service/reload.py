@@ -112,8 +112,9 @@ class Reloader:
             return current
         now = _fingerprint(folder)
         failed = self._failed.get(folder)
-        again = failed is not None and failed.files == now
-        if failed is not None and again and time.monotonic() < failed.until:
+        if failed is not None and failed.files != now:
+            failed = None
+        if failed is not None and time.monotonic() < failed.until:
             raise BundleError(folder, list(failed.faults))
         before, self._seen[folder] = self._seen.get(folder), now
         if before != now:
@@ -123,7 +124,7 @@ class Reloader:
         except BundleError as error:
             wait = math.inf
             if isinstance(error, LoadError):
-                wait = min(2 * failed.wait, _LONGEST_RETRY_SECONDS) if failed is not None and again else _RETRY_SECONDS
+                wait = min(2 * failed.wait, _LONGEST_RETRY_SECONDS) if failed is not None else _RETRY_SECONDS
                 give_back()
             self._failed[folder] = _Failed(now, tuple(error.faults), wait, time.monotonic() + wait)
             raise
