@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from models.command import run_command, use_threads
 from models.registry import find
@@ -77,9 +77,12 @@ def list_architectures(
         for told in describe_fields(entry):
             console.print(f"  {told}", soft_wrap=True)
         return
-    table = Table("architecture", "task", "paper", "configs", box=None, pad_edge=False)
-    for entry, uses in listing():
-        table.add_row(entry.name, ", ".join(uses.tasks), entry.paper, ", ".join(uses.configs))
+    rows = listing()
+    longest = max(len(word) for _, uses in rows for config in uses.configs for word in config.split())
+    task, configs = Column("task", overflow="fold"), Column("configs", width=longest)
+    table = Table(Column("architecture", no_wrap=True), task, "paper", configs, box=None, pad_edge=False)
+    for entry, uses in rows:
+        table.add_row(entry.name, ", ".join(uses.tasks), entry.paper, "\n".join(uses.configs))
     console.print(table)
 
 

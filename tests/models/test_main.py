@@ -65,13 +65,24 @@ def test_list_shows_every_architecture_with_task_paper_and_configs(
 ) -> None:
     monkeypatch.setattr("models.__main__.console", Console(width=400, highlight=False))
     assert command(monkeypatch, "list") == 0
-    header, *rows = [re.split(r"\s{2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    header, *lines = [re.split(r"\s{2,}", line.rstrip()) for line in capsys.readouterr().out.splitlines()]
     assert header == ["architecture", "task", "paper", "configs"]
+    rows = [line for line in lines if line[0]]
     assert [row[0] for row in rows] == list(entries())
     assert [row for row in rows if len(row) != 4] == []
     told = {row[0]: row[1:] for row in rows}
     assert told["narm"] == ["recommend", "Li et al. 2017", "next-item"]
-    assert told["recurrent_seq2seq"][2] == "comparison attention-scores"
+    assert told["recurrent_seq2seq"][2] == "comparison"
+
+
+def test_list_cuts_no_name_where_the_terminal_is_narrow(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("models.__main__.console", Console(width=80, highlight=False))
+    assert command(monkeypatch, "list") == 0
+    told = set(capsys.readouterr().out.split())
+    configs = {path.stem for path in (Path(__file__).parents[2] / "models/configs").glob("*.yaml")}
+    assert configs | set(entries()) <= told
 
 
 def test_list_tells_the_fields_of_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
