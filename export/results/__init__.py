@@ -4,6 +4,7 @@
 - `measure`     a finished run → its record: scores, and what its export brings
 - `lengths`     BLEU against the length of the source
 - `queue`       trains and records what a comparison lacks
+- `speeds`      the variants of a comparison, timed anew in turns
 - `matrix`      the rows of the table, and the published figures beside them
 - `rows`        records → cells
 - `plots`       quality against speed, BLEU against length

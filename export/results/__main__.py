@@ -1,4 +1,4 @@
-"""`python -m export.results record | run | render | maps | pictures`: docs/results.md, and pictures of the guide."""
+"""`python -m export.results record | run | speeds | render | maps | pictures`: docs/results.md and its pictures."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from models.command import run_command, use_threads
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 Data = Annotated[Path | None, typer.Option(help="Data folder; default: the variable SEQSERVE_DATA.")]
+Comparisons = Annotated[list[str] | None, typer.Argument(help="Names; default: all in models/comparisons.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of training; default: all cores.")]
 
 
@@ -51,7 +52,7 @@ def record(
 
 @app.command("run")
 def run_comparisons(
-    comparisons: Annotated[list[str] | None, typer.Argument(help="Names; default: all in models/comparisons.")] = None,
+    comparisons: Comparisons = None,
     data: Data = None,
     most: Annotated[int | None, typer.Option(min=1, help="Stop after so many runs.")] = None,
     threads: Threads = 1,
@@ -68,6 +69,22 @@ def run_comparisons(
         if left != 0:
             done += work_off(name, load_comparison(name), data_root(data), typer.echo, most=left)
     typer.echo(f"{done} runs recorded")
+
+
+@app.command()
+def speeds(
+    comparisons: Comparisons = None,
+    data: Data = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each variant is timed.")] = 9,
+) -> None:
+    """Time the variants of comparisons in turns, by medians, in place of what their records say: on a quiet machine."""
+    from export.results.speeds import time_in_turns
+    from models.training.comparison import comparison_names, load_comparison
+    from models.training.config import data_root
+
+    use_threads(1)
+    for name in comparisons or comparison_names():
+        time_in_turns(name, load_comparison(name), data_root(data), typer.echo, rounds=rounds)
 
 
 @app.command()

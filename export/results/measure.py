@@ -27,7 +27,7 @@ from models.training.task import parse_config
 
 _ALL: tuple[Precision, ...] = ("fp32", "int8", "fp16")
 _SINGLE: tuple[Precision, ...] = ("fp32", "fp16")
-_ANY_DROP = 100.0
+ANY_DROP = 100.0
 """Points that int8 may cost: a record says what it costs, and does not refuse it."""
 
 Report = Callable[[str], None]
@@ -78,7 +78,7 @@ def with_export(record: Record, run: Run[Any, Any], report: Report) -> Record:
     with TemporaryDirectory() as folder:
         target = Path(folder) / run.config.name / "1"
         try:
-            manifest = export_bundle(material, target, Options(_ALL, _ALL, metric_drop=_ANY_DROP), report)
+            manifest = export_bundle(material, target, Options(_ALL, _ALL, metric_drop=ANY_DROP), report)
             missing = ""
         except ExportError as error:
             report(f"once more without int8: {error}")
