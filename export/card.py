@@ -145,7 +145,7 @@ def _speed(manifest: Manifest) -> str:
         return "Not measured."
     waiting, processor = measured[0][1].waiting, measured[0][1].processor
     rows = [
-        (precision, f"{1000 * speed.latency_seconds:.3g} ms", f"{speed.rows_per_second:,.0f}")
+        (precision, f"{1000 * speed.latency_seconds:,.6g} ms", f"{speed.rows_per_second:,.6g}")
         for precision, speed in measured
     ]
     told = table(("precision", "one at a time", f"a second, with {waiting} waiting"), rows)

@@ -134,12 +134,12 @@ def errors(row: Recorded) -> str:
 
 def latency(row: Recorded) -> str:
     """Milliseconds of one example at a time on one core in fp32 and int8."""
-    return _each(row, _CPU, lambda made: f"{1000 * made.speed.latency_seconds:.3g}" if made.speed else _NONE)
+    return _each(row, _CPU, lambda made: f"{1000 * made.speed.latency_seconds:,.6g}" if made.speed else _NONE)
 
 
 def rate(row: Recorded) -> str:
     """Examples a second on one core with 32 waiting, in fp32 and int8."""
-    return _each(row, _CPU, lambda made: f"{made.speed.rows_per_second:,.0f}" if made.speed else _NONE)
+    return _each(row, _CPU, lambda made: f"{made.speed.rows_per_second:,.6g}" if made.speed else _NONE)
 
 
 def _each(row: Recorded, precisions: Sequence[Precision], cell: Callable[[Exported], str]) -> str:

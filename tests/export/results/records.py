@@ -7,7 +7,7 @@ from typing import Any
 from contract.manifest import Speed
 from export.results.record import Exported, Record, Training
 
-SPEED = Speed(latency_seconds=0.0125, rows_per_second=1234.5, waiting=32, processor="a processor")
+SPEED = Speed(latency_seconds=0.0125, rows_per_second=1230.0, waiting=32, processor="a processor")
 EXPORTED = (
     Exported(precision="fp32", status="verified", bytes=20_940_000, max_error=2.1e-6, speed=SPEED),
     Exported(precision="int8", status="verified", bytes=5_250_000, max_error=0.1234, speed=SPEED),

@@ -7,7 +7,7 @@ from export.results.matrix import Group, Metric, Published, Row
 from export.results.rows import Recorded
 from models.registry import ConfigError
 from models.training.comparison import Comparison
-from tests.export.results.records import make_record
+from tests.export.results.records import EXPORTED, SPEED, make_record
 
 METRICS = {"bleu": Metric(title="BLEU"), "error": Metric(title="error", falling=True)}
 
@@ -73,8 +73,16 @@ def test_what_an_export_brought_stands_side_by_side() -> None:
     assert rows.sizes(made) == "20.9 / 5.2 / 10.5"
     assert rows.errors(made) == "2e-06 / 0.1"
     assert rows.latency(made) == "12.5 / 12.5"
-    assert rows.rate(made) == "1,234 / 1,234"
+    assert rows.rate(made) == "1,230 / 1,230"
     assert rows.parameters(made) == "5.23 M"
+
+
+def test_what_takes_seconds_is_told_in_plain_figures() -> None:
+    slow = SPEED.model_copy(update={"latency_seconds": 2.33, "rows_per_second": 1.79})
+    exported = (EXPORTED[0].model_copy(update={"speed": slow}),)
+    made = Recorded(row().group, row().row, [make_record(exported=exported)])
+    assert rows.latency(made) == "2,330 / –"
+    assert rows.rate(made) == "1.79 / –"
 
 
 def test_what_was_not_exported_is_told_as_such() -> None:
