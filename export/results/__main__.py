@@ -77,7 +77,7 @@ def speeds(
     data: Data = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often each variant is timed.")] = 9,
 ) -> None:
-    """Time the variants of comparisons in turns, by medians, in place of what their records say: on a quiet machine."""
+    """Time the variants of comparisons in turns, and note their best rounds in place of what their records say."""
     from export.results.speeds import time_in_turns
     from models.training.comparison import comparison_names, load_comparison
     from models.training.config import data_root
