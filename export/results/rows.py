@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from contract.manifest import Precision
+from contract.manifest import Precision, Speed
 from export.results.matrix import Group, Metric, Row
 from export.results.record import Exported, Record
 from models.registry import ConfigError
@@ -14,19 +15,24 @@ from models.training.comparison import Comparison, run_name
 
 _CPU: tuple[Precision, ...] = ("fp32", "int8")
 _ALL: tuple[Precision, ...] = ("fp32", "int8", "fp16")
-_NONE = "–"
+_NONE, _ELSEWHERE = "–", "†"
 
 Metrics = Mapping[str, Metric]
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A row and the records behind it, at least one; `planned` is how many there are to be, one for each seed."""
+    """A row and the records behind it, at least one.
+
+    `planned` is how many there are to be, one for each seed. Speeds of another processor than the `usual` one are
+    marked; none are where that is empty.
+    """
 
     group: Group
     row: Row
     records: Sequence[Record]
     planned: int = 1
+    usual: str = ""
 
     @property
     def exported(self) -> Mapping[Precision, Exported]:
@@ -61,11 +67,19 @@ def recorded(
     groups: Sequence[Group], records: Mapping[str, Record], comparisons: Mapping[str, Comparison]
 ) -> Iterator[Recorded]:
     """The rows that have a record at least, in order."""
+    usual = usual_processor(records.values())
     for group in groups:
         for row in group.rows:
             runs = runs_of(group, row, comparisons)
             if found := [records[run] for run in runs if run in records]:
-                yield Recorded(group, row, found, len(runs))
+                yield Recorded(group, row, found, len(runs), usual)
+
+
+def usual_processor(records: Iterable[Record]) -> str:
+    """The one that most speeds were taken on; empty where there are none."""
+    speeds = (made.speed for record in records for made in record.exported)
+    counted = Counter(speed.processor for speed in speeds if speed)
+    return counted.most_common(1)[0][0] if counted else ""
 
 
 def variant(row: Recorded) -> str:
@@ -114,12 +128,15 @@ def parameters(row: Recorded) -> str:
 
 
 def training_time(row: Recorded) -> str:
-    """Processor time where it was counted, else time on the clock."""
-    counted = [record.training.processor_seconds for record in row.records]
-    known = [seconds for seconds in counted if seconds is not None]
-    if len(known) == len(counted):
-        return f"{_duration(fmean(known))} CPU"
-    return _duration(fmean(record.training.seconds for record in row.records))
+    """Processor time where it was counted, else time on the clock; and its precision where that is not fp32."""
+    trainings = [record.training for record in row.records]
+    counted = [training.processor_seconds for training in trainings if training.processor_seconds is not None]
+    if len(counted) == len(trainings):
+        told = f"{_duration(fmean(counted))} CPU"
+    else:
+        told = _duration(fmean(training.seconds for training in trainings))
+    mixed = any(training.hardware and training.hardware.precision == "bf16-mixed" for training in trainings)
+    return f"{told}, bf16" if mixed else told
 
 
 def sizes(row: Recorded) -> str:
@@ -134,12 +151,18 @@ def errors(row: Recorded) -> str:
 
 def latency(row: Recorded) -> str:
     """Milliseconds of one example at a time on one core in fp32 and int8."""
-    return _each(row, _CPU, lambda made: f"{1000 * made.speed.latency_seconds:,.6g}" if made.speed else _NONE)
+    return _speeds(row, lambda speed: 1000 * speed.latency_seconds)
 
 
 def rate(row: Recorded) -> str:
     """Examples a second on one core with 32 waiting, in fp32 and int8."""
-    return _each(row, _CPU, lambda made: f"{made.speed.rows_per_second:,.6g}" if made.speed else _NONE)
+    return _speeds(row, lambda speed: speed.rows_per_second)
+
+
+def _speeds(row: Recorded, figure: Callable[[Speed], float]) -> str:
+    told = _each(row, _CPU, lambda made: f"{figure(made.speed):,.6g}" if made.speed else _NONE)
+    processors = {made.speed.processor for made in row.exported.values() if made.speed}
+    return f"{told} {_ELSEWHERE}" if row.usual and processors - {row.usual} else told
 
 
 def _each(row: Recorded, precisions: Sequence[Precision], cell: Callable[[Exported], str]) -> str:

@@ -7,6 +7,7 @@ from export.results.matrix import Group, Metric, Published, Row
 from export.results.rows import Recorded
 from models.registry import ConfigError
 from models.training.comparison import Comparison
+from models.training.config import Hardware
 from tests.export.results.records import EXPORTED, SPEED, make_record
 
 METRICS = {"bleu": Metric(title="BLEU"), "error": Metric(title="error", falling=True)}
@@ -85,6 +86,19 @@ def test_what_takes_seconds_is_told_in_plain_figures() -> None:
     assert rows.rate(made) == "1.79 / –"
 
 
+def test_speeds_of_another_processor_are_marked() -> None:
+    usual, other = make_record("one"), SPEED.model_copy(update={"processor": "another processor"})
+    moved = make_record("two", exported=(EXPORTED[0].model_copy(update={"speed": other}),))
+    again = make_record("three")
+    groups = [
+        Group(task="t", data="d", metrics=("bleu",), rows=(Row(of=name, architecture="a"),))
+        for name in ("one", "two", "three")
+    ]
+    found = list(rows.recorded(groups, {record.run: record for record in (usual, moved, again)}, {}))
+    assert [rows.latency(made) for made in found] == ["12.5 / 12.5", "12.5 / – †", "12.5 / 12.5"]
+    assert [rows.rate(made) for made in found] == ["1,230 / 1,230", "1,230 / – †", "1,230 / 1,230"]
+
+
 def test_what_was_not_exported_is_told_as_such() -> None:
     bare = Recorded(row().group, row().row, [make_record(exported=(), parameters=41_234)])
     assert {rows.sizes(bare), rows.errors(bare), rows.latency(bare), rows.rate(bare)} == {"–"}
@@ -97,6 +111,8 @@ def test_training_is_told_in_processor_time_where_it_was_counted() -> None:
     for seconds, told in ((600.0, "10 min"), (9000.0, "2.5 h")):
         timed = make_record(training=training.model_copy(update={"seconds": seconds}))
         assert rows.training_time(Recorded(row().group, row().row, [timed])) == told
+    mixed = training.model_copy(update={"hardware": Hardware(precision="bf16-mixed")})
+    assert rows.training_time(Recorded(row().group, row().row, [make_record(training=mixed)])) == "10 min, bf16"
 
 
 def test_rows_are_found_by_config_or_by_variant_and_seed() -> None:
