@@ -27,8 +27,8 @@ class Published(Frozen):
     Attributes:
         figures: in the units of the metric.
         source: who found them, where, with what.
-        compared: whether they are of the same data by a protocol that does not flatter ours, so that missing them can be
-            told in points.
+        compared: whether they are of the same data by a protocol that does not flatter ours, so that missing them can
+            be told in points.
     """
 
     figures: dict[str, float] = Field(min_length=1)
