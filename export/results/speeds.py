@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -52,14 +52,14 @@ def time_in_turns(
         ConfigError: the folder of a run is gone.
         ExportError: a run cannot be exported.
     """
-    records = load_records(RECORDS)
+    records, folders = load_records(RECORDS), _folders(runs)
     taken: defaultdict[tuple[str, Precision], list[Speed]] = defaultdict(list)
     with TemporaryDirectory() as place:
         timed = []
         for one in planned_runs(name, comparison):
             if one.run in records and records[one.run].exported:
                 report(f"{one.run}: exporting")
-                material = from_run(load_run(_folder(one.config, runs), data))
+                material = from_run(load_run(_folder(one.config, folders), data))
                 bundle = Path(place) / one.config.name / "1"
                 precisions = tuple(made.precision for made in records[one.run].exported if made.speed)
                 export_bundle(material, bundle, Options(precisions, precisions, metric_drop=ANY_DROP), _silent)
@@ -82,12 +82,16 @@ def time_in_turns(
     return saved
 
 
-def _folder(config: TrainConfig, runs: Path) -> Path:
+def _folders(runs: Path) -> dict[str, Path]:
+    """The folders of the runs of all comparisons, by the fingerprints of their configs."""
+    return {fingerprint(load_config(path)): path.parent for path in (runs / "comparisons").glob(f"*/*/{CONFIG}")}
+
+
+def _folder(config: TrainConfig, folders: Mapping[str, Path]) -> Path:
     """The folder of a run of this config, which may be another comparison's."""
-    for path in sorted((runs / "comparisons").glob(f"*/*/{CONFIG}")):
-        if fingerprint(load_config(path)) == fingerprint(config):
-            return path.parent
-    raise ConfigError(f"{config.name}: no folder below {runs / 'comparisons'} has this run: train it anew")
+    if folder := folders.get(fingerprint(config)):
+        return folder
+    raise ConfigError(f"{config.name}: no run of any comparison has this config: train it anew")
 
 
 def _best(speeds: Sequence[Speed]) -> Speed:

@@ -77,5 +77,5 @@ def test_without_the_run_a_clear_error(recorded: dict[str, Record]) -> None:
     run.rename(run.with_name("elsewhere"))
     (run.with_name("elsewhere") / "config.yaml").unlink()
     called = CliRunner().invoke(app, ["speeds", "--data", str(DATA)])
-    assert str(called.exception) == ("layers-two-seed1: no folder below runs/comparisons has this run: train it anew")
+    assert str(called.exception) == "layers-two-seed1: no run of any comparison has this config: train it anew"
     assert load_records() == recorded
